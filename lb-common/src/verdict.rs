@@ -1,0 +1,124 @@
+//! What became of a packet: returned by the stages, counted, exported as a metric, and asserted in
+//! tests.
+
+/// What the kernel is told to do with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It was sent towards a backend or a client.
+    Forwarded,
+    /// The kernel's stack gets it, untouched.
+    Passed,
+    /// It ends here.
+    Dropped,
+}
+
+macro_rules! verdicts {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $label:literal, $kind:ident;)+) => {
+        /// What became of a packet, and why.
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Verdict {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Verdict {
+            /// Every verdict, in the order of the counters.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name in metrics and tables.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $label,)+ }
+            }
+
+            /// What the kernel is told.
+            #[inline(always)]
+            #[must_use]
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)+ }
+            }
+
+            /// One sentence for operators.
+            #[must_use]
+            pub const fn describe(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+),)+ }
+            }
+        }
+    };
+}
+
+verdicts! {
+    /// Sent out by the interface that it came in by.
+    Transmitted = "transmitted", Forwarded;
+    /// Sent out by another interface.
+    Redirected = "redirected", Forwarded;
+    /// Neither IPv4 nor IPv6: ARP, LLDP, a VLAN tag.
+    NotIp = "not-ip", Passed;
+    /// Neither TCP nor UDP.
+    NotTcpOrUdp = "not-tcp-or-udp", Passed;
+    /// An IP fragment: its ports are not in every piece.
+    Fragment = "fragment", Passed;
+    /// No service has this address, protocol and port.
+    NoService = "no-service", Passed;
+    /// Too short for an Ethernet header.
+    ShortEthernet = "short-ethernet", Dropped;
+    /// Too short for the IP header that its EtherType announces.
+    ShortIp = "short-ip", Dropped;
+    /// The version field contradicts the EtherType.
+    BadIpVersion = "bad-ip-version", Dropped;
+    /// An IPv4 header length under 20 bytes or over the packet's.
+    BadIpHeaderLength = "bad-ip-header-length", Dropped;
+    /// An IP length under its header's, or over what arrived.
+    BadIpLength = "bad-ip-length", Dropped;
+    /// Too short for a TCP header.
+    ShortTcp = "short-tcp", Dropped;
+    /// A TCP data offset under 20 bytes or over the segment.
+    BadTcpOffset = "bad-tcp-offset", Dropped;
+    /// Too short for a UDP header.
+    ShortUdp = "short-udp", Dropped;
+    /// A UDP length under 8 bytes or over the packet.
+    BadUdpLength = "bad-udp-length", Dropped;
+    /// From a denied prefix.
+    Denied = "denied", Dropped;
+    /// The service has no usable backend.
+    NoBackend = "no-backend", Dropped;
+    /// The next hop towards the backend is not resolved.
+    NoNextHop = "no-next-hop", Dropped;
+    /// No route leads to the client that a NAT backend answered.
+    NoRoute = "no-route", Dropped;
+    /// TTL or hop limit used up: a forwarding loop ends here.
+    HopLimit = "hop-limit", Dropped;
+    /// The interface to leave by cannot be redirected to.
+    NoDevice = "no-device", Dropped;
+    /// The maps contradict each other: a fault of the control plane.
+    Inconsistent = "inconsistent", Dropped;
+}
+
+impl Verdict {
+    /// The number of counters.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The verdict's counter.
+    #[inline(always)]
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_follow_the_declaration_and_labels_are_unique() {
+        for (position, verdict) in Verdict::ALL.iter().enumerate() {
+            assert_eq!(verdict.index() as usize, position);
+            assert!(verdict.describe().ends_with('.'));
+            assert_eq!(
+                Verdict::ALL.iter().filter(|other| other.as_str() == verdict.as_str()).count(),
+                1
+            );
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What people and programs talk to: HTTP and JSON over a Unix socket.
+
+pub mod client;
+pub mod server;
+pub mod types;

@@ -1,0 +1,203 @@
+//! The API's JSON.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/status`: the node as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// The daemon's process id.
+    pub pid: u32,
+    /// Seconds since the daemon started.
+    pub uptime_seconds: u64,
+    /// Whether it took over pinned state at start.
+    pub took_over: bool,
+    /// The interfaces that the program is attached to.
+    pub interfaces: Vec<Interface>,
+    /// The number of services.
+    pub services: usize,
+    /// The number of backends over all services.
+    pub backends: usize,
+    /// How many of them are up.
+    pub backends_up: usize,
+    /// The memory of the rings in use, in bytes.
+    pub ring_bytes: u64,
+    /// What is wrong at the moment, in sentences; empty when nothing is.
+    pub problems: Vec<String>,
+}
+
+/// An interface that the program is attached to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+    /// `native` or `generic`.
+    pub mode: String,
+}
+
+/// One of `GET /v1/services`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// The virtual IP address.
+    pub vip: IpAddr,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// Its port.
+    pub port: u16,
+    /// `l2` or `nat`.
+    pub forward: String,
+    /// The slots of its ring.
+    pub ring_size: u32,
+    /// Its backends.
+    pub backends: usize,
+    /// How many of them are up.
+    pub backends_up: usize,
+    /// What passed since the counters were made.
+    pub traffic: Traffic,
+}
+
+/// One of `GET /v1/backends`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Backend {
+    /// The service's name.
+    pub service: String,
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Its weight.
+    pub weight: u16,
+    /// What the operator wants of it.
+    pub admin: Admin,
+    /// What the checks say.
+    pub health: Health,
+    /// Why, in the last check's words.
+    pub health_reason: String,
+    /// Its share of the service's slots, 0 to 1.
+    pub share: f64,
+    /// The neighbour that packets go to (`interface mac`), if it is resolved.
+    pub next_hop: Option<String>,
+    /// What passed since it was added.
+    pub traffic: Traffic,
+}
+
+/// What the operator wants of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Admin {
+    /// It takes its share.
+    Ready,
+    /// No new connections.
+    Drain,
+}
+
+/// What the checks say of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// It answers.
+    Up,
+    /// It does not.
+    Down,
+    /// The service has no check.
+    Unchecked,
+}
+
+/// Packets and bytes, over all CPUs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Frames towards backends.
+    pub packets: u64,
+    /// Bytes towards backends.
+    pub bytes: u64,
+    /// Frames of answers that pass the node (`nat`).
+    pub reply_packets: u64,
+    /// Bytes of answers that pass the node (`nat`).
+    pub reply_bytes: u64,
+}
+
+/// `GET /v1/stats`: all counters at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Milliseconds on the daemon's monotonic clock, for rates.
+    pub at_ms: u64,
+    /// Packets by verdict; every verdict is listed.
+    pub verdicts: BTreeMap<String, u64>,
+    /// The backends with their traffic.
+    pub backends: Vec<Backend>,
+}
+
+/// `POST /v1/changes`: one change of the pools.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Change {
+    /// A new backend for one service.
+    Add {
+        /// The service's name.
+        service: String,
+        /// The backend's name; its address if absent.
+        name: Option<String>,
+        /// Its address.
+        address: IpAddr,
+        /// Its port; the service's if absent.
+        port: Option<u16>,
+        /// Its weight; 1 if absent.
+        weight: Option<u16>,
+    },
+    /// The backend goes away.
+    Remove {
+        /// Its name.
+        backend: String,
+        /// Only in this service; in all that have it if absent.
+        service: Option<String>,
+    },
+    /// Another weight.
+    Weight {
+        /// Its name.
+        backend: String,
+        /// Only in this service; in all that have it if absent.
+        service: Option<String>,
+        /// 0 to 1000.
+        weight: u16,
+    },
+    /// No new connections.
+    Drain {
+        /// Its name.
+        backend: String,
+        /// Only in this service; in all that have it if absent.
+        service: Option<String>,
+    },
+    /// New connections again.
+    Undrain {
+        /// Its name.
+        backend: String,
+        /// Only in this service; in all that have it if absent.
+        service: Option<String>,
+    },
+}
+
+/// The answer to a change that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The services it touched; empty if it asked for what is so already.
+    pub services: Vec<String>,
+    /// The slots that changed hands.
+    pub slots_moved: u64,
+}
+
+/// The body of every answer that is not 2xx.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Error {
+    /// What is wrong and what to do.
+    pub error: String,
+}

@@ -1,0 +1,178 @@
+//! The configuration: valid by construction.
+//!
+//! [`file`] turns TOML into a [`Config`] or into errors with line and key; [`validate`] holds the
+//! rules that span several keys, and serves changes made at run time as well.
+
+pub mod file;
+pub mod validate;
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use lb_common::{
+    addr::{Port, Protocol},
+    route::Prefix,
+    service::{ForwardMode, ServiceKey},
+};
+
+/// The ring sizes that can be configured: primes, so that Maglev's steps visit every slot.
+pub const RING_SIZES: &[u32] = &[1021, 2039, 4093, 8191, 16381, 32749, 65537, 131_071];
+/// The ring size of a service that configures none.
+pub const DEFAULT_RING_SIZE: u32 = 65537;
+/// The largest weight of a backend.
+pub const MAX_WEIGHT: u16 = 1000;
+
+/// A whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// This machine.
+    pub node: Node,
+    /// The sizes of the kernel's maps.
+    pub limits: Limits,
+    /// What is refused before any service is looked up.
+    pub firewall: Firewall,
+    /// The services, in the file's order; names and keys are unique.
+    pub services: Vec<Service>,
+}
+
+/// This machine.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The interfaces that the XDP program is attached to; at least one.
+    pub interfaces: Vec<String>,
+    /// How it is attached.
+    pub mode: AttachMode,
+    /// Where the control socket and the lock live.
+    pub runtime_dir: PathBuf,
+    /// Where maps and links are pinned: a directory on a bpffs.
+    pub pin_dir: PathBuf,
+    /// The secret of the flow hash, the same on all nodes of a cluster.
+    pub seed: [u8; 16],
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { interfaces, mode, runtime_dir, pin_dir, seed: _ } = self;
+        f.debug_struct("Node")
+            .field("interfaces", interfaces)
+            .field("mode", mode)
+            .field("runtime_dir", runtime_dir)
+            .field("pin_dir", pin_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// The control socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.runtime_dir.join("lb.sock")
+    }
+}
+
+/// How the XDP program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachMode {
+    /// In the driver: fast; fails where the driver has no XDP.
+    Native,
+    /// In the stack, after the packet was copied: works everywhere, several times slower.
+    Generic,
+}
+
+/// The sizes of the kernel's maps; fixed while the node's pinned state lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Services.
+    pub services: u32,
+    /// Backends of all services together.
+    pub backends: u32,
+    /// Slots of all rings together, 4 bytes each.
+    pub slots: u32,
+    /// Routes mirrored for NAT answers.
+    pub routes: u32,
+    /// Denied prefixes.
+    pub denied: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { services: 1024, backends: 16_384, slots: 64 * 65_537, routes: 16_384, denied: 16_384 }
+    }
+}
+
+/// What is refused before any service is looked up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Firewall {
+    /// Sources whose packets are dropped, with the text they were configured by.
+    pub deny: Vec<Prefix>,
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name, unique.
+    pub name: String,
+    /// The virtual IP address.
+    pub vip: IpAddr,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// 1 to 65535.
+    pub port: u16,
+    /// How packets reach the backends.
+    pub forward: ForwardMode,
+    /// One of [`RING_SIZES`].
+    pub ring_size: u32,
+    /// How backends are checked; `None`: they count as up.
+    pub check: Option<Check>,
+    /// The pool; names and (address, port) are unique within it.
+    pub backends: Vec<Backend>,
+}
+
+impl Service {
+    /// What names the service in a packet.
+    #[must_use]
+    pub fn key(&self) -> ServiceKey {
+        ServiceKey::new(self.vip.into(), Port::new(self.port), self.protocol)
+    }
+}
+
+/// One real server of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Its name, unique within the service; the same machine has the same name in all services.
+    pub name: String,
+    /// Its address, of the VIP's family.
+    pub address: IpAddr,
+    /// Its port: the service's unless `nat` rewrites it.
+    pub port: u16,
+    /// Its share in relation to the others, 0 (no new flows) to [`MAX_WEIGHT`].
+    pub weight: u16,
+}
+
+/// How the backends of a service are checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What is tried.
+    pub kind: CheckKind,
+    /// The port, if not the backend's.
+    pub port: Option<u16>,
+    /// From one check to the next.
+    pub interval: Duration,
+    /// How long an answer may take; less than the interval.
+    pub timeout: Duration,
+    /// Successes in a row that bring a backend up; at least 1.
+    pub rise: u32,
+    /// Failures in a row that take it down; at least 1.
+    pub fall: u32,
+}
+
+/// What a check tries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckKind {
+    /// A TCP connection is accepted.
+    Tcp,
+    /// An HTTP/1.1 GET of this path is answered with a status of 200 to 399.
+    Http {
+        /// Starts with `/`.
+        path: String,
+    },
+}

@@ -1,0 +1,82 @@
+//! The node's state and the one task that owns it.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::api::types::{Backend, Change, Changed, Service, Stats, Status};
+
+/// Why a request was not carried out; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// It names something that does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// It breaks a rule of the configuration.
+    #[error("{0}")]
+    Invalid(String),
+    /// The kernel refused it, or the daemon is stopping.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A question or an order to the control task.
+#[derive(Debug)]
+pub enum Request {
+    /// The node as a whole.
+    Status(oneshot::Sender<Result<Status, Rejection>>),
+    /// The services.
+    Services(oneshot::Sender<Result<Vec<Service>, Rejection>>),
+    /// The backends.
+    Backends(oneshot::Sender<Result<Vec<Backend>, Rejection>>),
+    /// All counters.
+    Stats(oneshot::Sender<Result<Stats, Rejection>>),
+    /// A change of the pools.
+    Change(Change, oneshot::Sender<Result<Changed, Rejection>>),
+}
+
+/// The control task, as its clients see it.
+#[derive(Clone, Debug)]
+pub struct Handle(mpsc::Sender<Request>);
+
+impl Handle {
+    /// A handle, and the requests made through it.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::Receiver<Request>) {
+        let (sender, receiver) = mpsc::channel(64);
+        (Self(sender), receiver)
+    }
+
+    /// The node as a whole.
+    pub async fn status(&self) -> Result<Status, Rejection> {
+        self.ask(Request::Status).await
+    }
+
+    /// The services.
+    pub async fn services(&self) -> Result<Vec<Service>, Rejection> {
+        self.ask(Request::Services).await
+    }
+
+    /// The backends.
+    pub async fn backends(&self) -> Result<Vec<Backend>, Rejection> {
+        self.ask(Request::Backends).await
+    }
+
+    /// All counters.
+    pub async fn stats(&self) -> Result<Stats, Rejection> {
+        self.ask(Request::Stats).await
+    }
+
+    /// Changes the pools; on an error nothing has changed.
+    pub async fn change(&self, change: Change) -> Result<Changed, Rejection> {
+        self.ask(|answer| Request::Change(change, answer)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, Rejection>>) -> Request,
+    ) -> Result<T, Rejection> {
+        let stopping = |()| Rejection::Failed("the daemon is stopping".into());
+        let (sender, answer) = oneshot::channel();
+        self.0.send(request(sender)).await.map_err(|_| stopping(()))?;
+        answer.await.map_err(|_| stopping(()))?
+    }
+}

@@ -1,0 +1,25 @@
+//! The control plane of an `lb` node.
+//!
+//! ```text
+//! config ─┐
+//! control ┼─► desired ─► reconcile ─► dataplane     the control loop: file to maps
+//! health ─┤
+//! topology┘                                         publish what they see; never touch maps
+//! api, cli                                          what people and programs talk to
+//! ```
+//!
+//! [`desired`] is a pure function of what is configured and seen; [`reconcile`] is the only writer
+//! of maps; [`node`] is the only place where the parts meet.
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod dataplane;
+pub mod desired;
+pub mod health;
+pub mod node;
+pub mod preflight;
+pub mod reconcile;
+pub mod ring;
+pub mod topology;
