@@ -1,0 +1,72 @@
+//! Network address translation, both ways: one end of a flow is replaced.
+
+use lb_common::{
+    addr::{Addr, Port, Protocol},
+    checksum::{self, Delta},
+    verdict::Verdict,
+};
+use network_types::{
+    ip::{Ipv4Hdr, Ipv6Hdr},
+    tcp::TcpHdr,
+    udp::UdpHdr,
+};
+
+use crate::{
+    frame::Frame,
+    parse::{Family, IP, Packet},
+};
+
+/// Which end of the flow is replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Source,
+    Destination,
+}
+
+/// What it is replaced by.
+pub(super) struct Endpoint<'a> {
+    pub(super) address: &'a Addr,
+    pub(super) port: Port,
+    pub(super) delta: Delta,
+}
+
+/// Replaces one end. The IPv4 header checksum is the caller's, with the hop limit.
+#[inline(always)]
+pub(super) fn endpoint(
+    frame: &mut Frame,
+    packet: &Packet,
+    end: End,
+    new: &Endpoint<'_>,
+) -> Result<(), Verdict> {
+    match packet.protocol {
+        Protocol::TCP => {
+            let tcp: &mut TcpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortTcp)?;
+            *pick(end, &mut tcp.source, &mut tcp.dest) = new.port.wire();
+            tcp.check = checksum::update(tcp.check, new.delta);
+        }
+        _ => {
+            let udp: &mut UdpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortUdp)?;
+            *pick(end, &mut udp.src, &mut udp.dst) = new.port.wire();
+            udp.check = checksum::update_udp(udp.check, new.delta);
+        }
+    }
+    match packet.family {
+        Family::V4 => {
+            let ip: &mut Ipv4Hdr = frame.header_mut(IP).ok_or(Verdict::ShortIp)?;
+            *pick(end, &mut ip.src_addr, &mut ip.dst_addr) = new.address.v4_octets();
+        }
+        Family::V6 => {
+            let ip: &mut Ipv6Hdr = frame.header_mut(IP).ok_or(Verdict::ShortIp)?;
+            *pick(end, &mut ip.src_addr, &mut ip.dst_addr) = new.address.octets();
+        }
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn pick<'a, T>(end: End, source: &'a mut T, destination: &'a mut T) -> &'a mut T {
+    match end {
+        End::Source => source,
+        End::Destination => destination,
+    }
+}

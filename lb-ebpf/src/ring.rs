@@ -1,0 +1,23 @@
+//! Slot: which place of the service's ring a flow falls on.
+
+use aya_ebpf::{bindings::BPF_F_MMAPABLE, btf_maps::Array, macros::btf_map};
+use lb_common::{
+    hash::{HashKey, flow_hash, slot_index},
+    service::Service,
+    slot::Slot,
+    verdict::Verdict,
+};
+
+use crate::parse::Packet;
+
+/// All rings, one after another; userspace stores whole words.
+#[btf_map]
+static RINGS: Array<u32, 4_194_368, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+/// The slot of a packet's flow.
+#[inline(always)]
+pub fn slot(service: &Service, packet: &Packet, key: &HashKey) -> Result<Slot, Verdict> {
+    let hash = flow_hash(key, &packet.source, packet.source_port, packet.destination_port);
+    let index = service.ring_base + slot_index(hash, service.ring_size);
+    RINGS.get(index).map(|word| Slot::from_word(*word)).ok_or(Verdict::Inconsistent)
+}

@@ -1,0 +1,43 @@
+//! Counters, per CPU: no two CPUs write the same line.
+
+use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
+use lb_common::{stats::Traffic, verdict::Verdict};
+
+use crate::frame::Frame;
+
+#[btf_map]
+static VERDICTS: PerCpuArray<u64, { Verdict::COUNT }> = PerCpuArray::new();
+
+#[btf_map]
+static TRAFFIC: PerCpuArray<Traffic, 16384> = PerCpuArray::new();
+
+/// Counts a verdict.
+#[inline(always)]
+pub fn verdict(verdict: Verdict) {
+    if let Some(counter) = VERDICTS.get_ptr_mut(verdict.index()) {
+        // SAFETY: the entry is this CPU's own, and XDP programs on one CPU do not interleave.
+        unsafe { *counter += 1 };
+    }
+}
+
+/// Counts a frame towards a backend.
+#[inline(always)]
+pub fn forwarded(counter: u32, frame: &Frame) {
+    if let Some(traffic) = TRAFFIC.get_ptr_mut(counter) {
+        // SAFETY: as above.
+        let traffic = unsafe { &mut *traffic };
+        traffic.packets += 1;
+        traffic.bytes += frame.len() as u64;
+    }
+}
+
+/// Counts a frame of a backend's answer.
+#[inline(always)]
+pub fn replied(counter: u32, frame: &Frame) {
+    if let Some(traffic) = TRAFFIC.get_ptr_mut(counter) {
+        // SAFETY: as above.
+        let traffic = unsafe { &mut *traffic };
+        traffic.reply_packets += 1;
+        traffic.reply_bytes += frame.len() as u64;
+    }
+}
