@@ -59,6 +59,12 @@ pub struct Path {
 }
 
 impl Topology {
+    /// The index of a link.
+    #[must_use]
+    pub fn interface(&self, name: &str) -> Option<u32> {
+        self.links.iter().find(|(_, link)| link.name == name).map(|(index, _)| *index)
+    }
+
     /// The way to an address by the longest prefix, then the smallest metric.
     #[must_use]
     pub fn path(&self, _to: IpAddr) -> Option<Path> {
