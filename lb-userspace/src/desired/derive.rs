@@ -32,7 +32,13 @@ pub struct Inputs<'a> {
     pub health: &'a View,
     /// What the kernel knows of the network.
     pub topology: &'a Topology,
+    /// The next hops that were in use: one stays while its neighbour is not resolved, because the
+    /// kernel forgets neighbours that only XDP talks to. The checks tell whether it is alive.
+    pub last_hops: &'a LastHops,
 }
+
+/// The last resolved next hop of each backend's address.
+pub type LastHops = BTreeMap<IpAddr, NextHop>;
 
 /// The state that the maps are to be brought to.
 #[must_use]
@@ -93,7 +99,7 @@ fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {
             let desired = Backend {
                 weight: backend.weight,
                 condition: condition(inputs, service, backend, socket),
-                next_hop: next_hop(inputs.topology, service.forward, backend.address),
+                next_hop: next_hop(inputs, service.forward, backend.address),
             };
             (socket.into(), desired)
         })
@@ -108,20 +114,18 @@ fn condition(
     socket: SocketAddr,
 ) -> Condition {
     let finding = health.get(&TargetKey { service: service.key(), backend: socket });
-    if finding.is_some_and(|finding| !finding.up) {
-        Condition::DOWN
-    } else if drains.contains(&(service.name.clone(), backend.name.clone())) {
-        Condition::DRAINING
-    } else {
-        Condition::UP
-    }
+    let down = finding.is_some_and(|finding| !finding.up);
+    let draining = drains.contains(&(service.name.clone(), backend.name.clone()));
+    let down = if down { Condition::DOWN } else { Condition::UP };
+    let draining = if draining { Condition::DRAINING } else { Condition::UP };
+    down.with(draining)
 }
 
 /// With `l2` the backend must be a neighbour: a router would send the VIP's packets back.
-fn next_hop(topology: &Topology, mode: ForwardMode, backend: IpAddr) -> NextHop {
-    topology
-        .path(backend)
-        .filter(|path| path.on_link || mode != ForwardMode::L2)
-        .and_then(|path| topology.next_hop(&path))
-        .unwrap_or(NextHop::UNRESOLVED)
+fn next_hop(inputs: Inputs<'_>, mode: ForwardMode, backend: IpAddr) -> NextHop {
+    let Inputs { topology, last_hops, .. } = inputs;
+    let path = topology.path(backend).filter(|path| path.on_link || mode != ForwardMode::L2);
+    let Some(path) = path else { return NextHop::UNRESOLVED };
+    let last = last_hops.get(&backend).filter(|last| last.interface == path.interface);
+    topology.next_hop(&path).or(last.copied()).unwrap_or(NextHop::UNRESOLVED)
 }

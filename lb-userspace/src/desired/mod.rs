@@ -11,7 +11,7 @@ use lb_common::{
     settings::Settings,
 };
 
-pub use self::derive::{Inputs, derive};
+pub use self::derive::{Inputs, LastHops, derive};
 use crate::ring::Endpoint;
 
 /// The backends that an operator drains, by the names of service and backend.

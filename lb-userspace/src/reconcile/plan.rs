@@ -20,7 +20,7 @@ use crate::{
     config::Limits,
     dataplane::{self, Actual, Op},
     desired::{Desired, Service},
-    ring::Member,
+    ring::{Endpoint, Member},
 };
 
 /// The state does not fit into the maps.
@@ -60,6 +60,15 @@ pub struct Ring {
     members: Vec<(Member, u16)>,
     /// The slots of each member, in the members' order.
     pub counts: Vec<(Member, u32)>,
+}
+
+impl Ring {
+    /// A backend's share of the slots, 0 to 1.
+    #[must_use]
+    pub fn share(&self, endpoint: &Endpoint) -> f64 {
+        let count = self.counts.iter().find(|(member, _)| member.endpoint == *endpoint);
+        count.map_or(0.0, |(_, slots)| f64::from(*slots) / f64::from(self.size))
+    }
 }
 
 /// The writes of one round.
