@@ -16,6 +16,8 @@ Exit codes:
 
 Data goes to stdout, everything else to stderr.";
 
+const GLOBAL: &str = "Global options";
+
 const LONG_ABOUT: &str = "\
 A layer-4 load balancer: an XDP program sends every packet for a virtual IP address to one of the \
 service's backends by consistent hashing.
@@ -41,13 +43,13 @@ pub(super) struct Global {
     ///
     /// It stands in the `runtime_dir` of the daemon's configuration. `lb run` itself takes it from
     /// there.
-    #[arg(long, global = true, value_name = "PATH", env = "LB_SOCKET")]
-    #[arg(default_value = "/run/lb/lb.sock")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH")]
+    #[arg(env = "LB_SOCKET", default_value = "/run/lb/lb.sock")]
     pub(super) socket: PathBuf,
     /// Print JSON instead of tables
     ///
     /// The objects are those of the daemon's API, with exact numbers.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(super) json: bool,
 }
 

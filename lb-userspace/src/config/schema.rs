@@ -53,7 +53,7 @@ pub(super) fn read(document: &DeTable<'_>) -> Content {
     let root = Table::root(document, ROOT, &problems);
 
     let node = node(&root, &mut warnings);
-    let limits = root.table("limits", LIMITS).and_then(|table| limits(&table));
+    let limits = limits(&root);
     let firewall = root.table("firewall", FIREWALL).and_then(|table| firewall(&table));
     let (mut services, mut places) = (Vec::new(), Vec::new());
     for (place, table) in root.tables("service", SERVICE).unwrap_or_default().iter().enumerate() {
@@ -62,12 +62,7 @@ pub(super) fn read(document: &DeTable<'_>) -> Content {
             places.push(place);
         }
     }
-    let config = Config {
-        node,
-        limits: limits.unwrap_or_default(),
-        firewall: firewall.unwrap_or_default(),
-        services,
-    };
+    let config = Config { node, limits, firewall: firewall.unwrap_or_default(), services };
     Content { config, places, problems: problems.into_inner(), warnings }
 }
 
@@ -104,20 +99,18 @@ fn directory(table: &Table<'_>, key: &str, default: PathBuf) -> PathBuf {
     table.optional(key, value::path).ok().flatten().unwrap_or(default)
 }
 
-fn limits(table: &Table<'_>) -> Result<Limits, Reported> {
+/// As [`node`]: what cannot be read gets its default.
+fn limits(root: &Table<'_>) -> Limits {
     let defaults = Limits::default();
-    let services = table.or("services", defaults.services, value::count);
-    let backends = table.or("backends", defaults.backends, value::count);
-    let slots = table.or("slots", defaults.slots, value::count);
-    let routes = table.or("routes", defaults.routes, value::count);
-    let denied = table.or("denied", defaults.denied, value::count);
-    Ok(Limits {
-        services: services?,
-        backends: backends?,
-        slots: slots?,
-        routes: routes?,
-        denied: denied?,
-    })
+    let Ok(table) = root.table("limits", LIMITS) else { return defaults };
+    let limit = |key, default| table.or(key, default, value::count).unwrap_or(default);
+    Limits {
+        services: limit("services", defaults.services),
+        backends: limit("backends", defaults.backends),
+        slots: limit("slots", defaults.slots),
+        routes: limit("routes", defaults.routes),
+        denied: limit("denied", defaults.denied),
+    }
 }
 
 fn firewall(table: &Table<'_>) -> Result<Firewall, Reported> {

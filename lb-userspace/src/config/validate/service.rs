@@ -60,9 +60,11 @@ fn backend(key: &str, service: &Service, backend: &Backend) -> Vec<Problem> {
             format!("use the backend's {ours} address, or make a service with an {theirs} VIP"),
         ));
     }
-    if *port == 0 {
+    if *port == service.port {
+        // A port that is taken over from the service is judged there.
+    } else if *port == 0 {
         problems.push(at(format!("{key}.port"), not_a_port(port)));
-    } else if service.forward == ForwardMode::L2 && *port != service.port {
+    } else if service.forward == ForwardMode::L2 {
         problems.push(Problem::new(
             format!("{key}.port"),
             format!(
