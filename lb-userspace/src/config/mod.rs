@@ -95,7 +95,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { services: 1024, backends: 16_384, slots: 64 * 65_537, routes: 16_384, denied: 16_384 }
+        Self {
+            services: 1024,
+            backends: 16_384,
+            slots: 64 * 65_537,
+            routes: 16_384,
+            denied: 16_384,
+        }
     }
 }
 
