@@ -1,13 +1,23 @@
 //! The topology of real network namespaces. Needs root.
-#![allow(missing_docs, reason = "a test binary has no API")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 mod support;
 
-use std::{collections::BTreeSet, future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    future::Future,
+    net::IpAddr,
+    os::fd::{AsFd, AsRawFd},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use lb_common::route::Prefix;
 use lb_userspace::topology::{Path, Route, Topology, netlink};
-use support::{Namespace, connect};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
+use support::{run, unshare};
 use tokio::{sync::watch, time::timeout};
 
 /// Far more than anything here takes; only a failure waits so long.
@@ -19,6 +29,51 @@ fn ip(text: &str) -> IpAddr {
 
 fn prefix(address: &str, length: u8) -> Prefix {
     Prefix::new(ip(address), length).unwrap()
+}
+
+/// A network namespace without a name, which vanishes with this value.
+struct Namespace(File);
+
+impl Namespace {
+    /// A new one, with `lo` up.
+    fn new() -> Self {
+        thread::spawn(|| {
+            unshare(UnshareFlags::NEWNET);
+            let _ = run("ip link set lo up");
+            Self(File::open("/proc/thread-self/ns/net").unwrap())
+        })
+        .join()
+        .unwrap()
+    }
+
+    /// A path by which `ip` and `nsenter` find it.
+    fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
+    }
+
+    /// Runs a function in a thread of its own within the namespace.
+    fn enter<T: Send>(&self, inside: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))
+                    .unwrap();
+                inside()
+            });
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Runs a command within the namespace.
+    fn run(&self, command: &str) -> String {
+        self.enter(|| run(command))
+    }
+}
+
+/// Connects two namespaces by a pair of veths.
+fn connect(one: (&Namespace, &str), other: (&Namespace, &str)) {
+    let path = other.0.path();
+    let (name, peer) = (one.1, other.1);
+    let _ = one.0.run(&format!("ip link add {name} type veth peer name {peer} netns {path}"));
 }
 
 /// A node with `lb0` towards a network with a router and a backend.

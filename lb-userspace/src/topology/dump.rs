@@ -26,6 +26,18 @@ use super::{Link, Route, Topology};
 /// knows its own. Unassigned in iproute2's `rt_protos`.
 pub(super) const PROTOCOL: RouteProtocol = RouteProtocol::Other(108);
 
+/// The first value that an attribute of these kinds gives.
+macro_rules! attribute {
+    ($attributes:expr, $($pattern:pat => $value:expr),+) => {
+        $attributes.iter().find_map(|attribute| {
+            $(if let $pattern = attribute {
+                return $value;
+            })+
+            None
+        })
+    };
+}
+
 /// One dump: the topology, and what only the keeping of neighbours must know.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Dump {
@@ -76,14 +88,9 @@ impl Dump {
     }
 
     fn link(&mut self, message: &LinkMessage) {
-        let name = find(&message.attributes, |attribute| match attribute {
-            LinkAttribute::IfName(name) => Some(name.clone()),
-            _ => None,
-        });
-        let mac = find(&message.attributes, |attribute| match attribute {
-            LinkAttribute::Address(bytes) => mac(bytes),
-            _ => None,
-        });
+        let name =
+            attribute!(message.attributes, LinkAttribute::IfName(name) => Some(name.clone()));
+        let mac = attribute!(message.attributes, LinkAttribute::Address(bytes) => mac(bytes));
         let (index, flags) = (message.header.index, message.header.flags);
         if !flags.intersects(LinkFlags::Loopback | LinkFlags::Noarp) {
             let _ = self.resolving.insert(index);
@@ -95,42 +102,31 @@ impl Dump {
 
     fn address(&mut self, message: &AddressMessage) {
         // IFA_LOCAL is the node's own; on point-to-point links IFA_ADDRESS is the peer's.
-        let local = find(&message.attributes, |attribute| match attribute {
-            AddressAttribute::Local(address) => Some(*address),
-            _ => None,
-        });
-        let address = find(&message.attributes, |attribute| match attribute {
-            AddressAttribute::Address(address) => Some(*address),
-            _ => None,
-        });
+        let local =
+            attribute!(message.attributes, AddressAttribute::Local(address) => Some(*address));
+        let address =
+            attribute!(message.attributes, AddressAttribute::Address(address) => Some(*address));
         self.topology.addresses.extend(local.or(address));
     }
 
     fn neighbour(&mut self, message: &NeighbourMessage) {
         let header = &message.header;
-        let address = find(&message.attributes, |attribute| match attribute {
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => Some((*v4).into()),
-            NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some((*v6).into()),
-            _ => None,
-        });
+        let address = attribute!(
+            message.attributes,
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => Some(IpAddr::from(*v4)),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some((*v6).into())
+        );
         let Some(address) = address.filter(|_| !header.flags.contains(NeighbourFlags::Proxy))
         else {
             return;
         };
         let key = (header.ifindex, address);
         let _ = self.entries.insert(key, entry(message));
-        let mac = find(&message.attributes, |attribute| match attribute {
-            NeighbourAttribute::LinkLayerAddress(bytes) => mac(bytes),
-            _ => None,
-        });
+        let mac = attribute!(message.attributes, NeighbourAttribute::LinkLayerAddress(bytes) => mac(bytes));
         if let Some(mac) = mac.filter(|_| is_usable(header.state)) {
             let _ = self.topology.neighbours.insert(key, mac);
         }
     }
-}
-
-fn find<'a, A, T>(attributes: &'a [A], pick: impl FnMut(&'a A) -> Option<T>) -> Option<T> {
-    attributes.iter().find_map(pick)
 }
 
 fn mac(bytes: &[u8]) -> Option<Mac> {
@@ -166,28 +162,20 @@ fn entry(message: &NeighbourMessage) -> Entry {
 /// for some sources or types of service only, and routes into tunnels are left out.
 fn route(message: &RouteMessage, topology: &Topology) -> Option<Route> {
     let RouteMessage { header, attributes, .. } = message;
-    let table = find(attributes, |attribute| match attribute {
-        RouteAttribute::Table(table) => Some(*table),
-        _ => None,
-    });
+    let table = attribute!(attributes, RouteAttribute::Table(table) => Some(*table));
     let plain = header.kind == RouteType::Unicast
         && table.unwrap_or(header.table.into()) == RouteHeader::RT_TABLE_MAIN.into()
         && header.source_prefix_length == 0
         && header.tos == 0
         && !header.flags.contains(RouteFlags::Cloned);
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the two families that were asked for")]
     let any = match header.address_family {
         AddressFamily::Inet => IpAddr::from([0; 4]),
         AddressFamily::Inet6 => IpAddr::from([0; 16]),
         _ => return None,
     };
-    let destination = find(attributes, |attribute| match attribute {
-        RouteAttribute::Destination(address) => ip(address),
-        _ => None,
-    });
-    let metric = find(attributes, |attribute| match attribute {
-        RouteAttribute::Priority(metric) => Some(*metric),
-        _ => None,
-    });
+    let destination = attribute!(attributes, RouteAttribute::Destination(address) => ip(address));
+    let metric = attribute!(attributes, RouteAttribute::Priority(metric) => Some(*metric));
     let (interface, gateway) = plain.then(|| next_hop(attributes, topology))??;
     Some(Route {
         prefix: Prefix::new(destination.unwrap_or(any), header.destination_prefix_length)?,
@@ -199,15 +187,9 @@ fn route(message: &RouteMessage, topology: &Topology) -> Option<Route> {
 
 /// The interface and the router; of several next hops the first whose link is up.
 fn next_hop(attributes: &[RouteAttribute], topology: &Topology) -> Option<(u32, Option<IpAddr>)> {
-    let several = find(attributes, |attribute| match attribute {
-        RouteAttribute::MultiPath(next_hops) => Some(next_hops),
-        _ => None,
-    });
+    let several = attribute!(attributes, RouteAttribute::MultiPath(next_hops) => Some(next_hops));
     let Some(several) = several else {
-        let interface = find(attributes, |attribute| match attribute {
-            RouteAttribute::Oif(index) => Some(*index),
-            _ => None,
-        });
+        let interface = attribute!(attributes, RouteAttribute::Oif(index) => Some(*index));
         return hop(interface?, attributes);
     };
     several
@@ -218,15 +200,16 @@ fn next_hop(attributes: &[RouteAttribute], topology: &Topology) -> Option<(u32, 
 
 fn hop(interface: u32, attributes: &[RouteAttribute]) -> Option<(u32, Option<IpAddr>)> {
     let tunnel = attributes.iter().any(|a| matches!(a, RouteAttribute::EncapType(_)));
-    let gateway = find(attributes, |attribute| match attribute {
+    let gateway = attribute!(
+        attributes,
         RouteAttribute::Gateway(address) => ip(address),
         RouteAttribute::Via(RouteVia::Inet(v4)) => Some((*v4).into()),
-        RouteAttribute::Via(RouteVia::Inet6(v6)) => Some((*v6).into()),
-        _ => None,
-    });
+        RouteAttribute::Via(RouteVia::Inet6(v6)) => Some((*v6).into())
+    );
     (!tunnel).then_some((interface, gateway))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "MPLS labels and the like are no addresses")]
 fn ip(address: &RouteAddress) -> Option<IpAddr> {
     match address {
         RouteAddress::Inet(v4) => Some((*v4).into()),

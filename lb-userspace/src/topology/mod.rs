@@ -165,9 +165,11 @@ impl Topology {
 
     /// Whether a host other than this one can have the address.
     fn is_sendable(&self, address: IpAddr) -> bool {
-        let broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
-        !(address.is_multicast() || address.is_loopback() || address.is_unspecified() || broadcast)
-            && !self.addresses.contains(&address)
+        !(address.is_multicast()
+            || address.is_loopback()
+            || address.is_unspecified()
+            || address == IpAddr::V4(Ipv4Addr::BROADCAST)
+            || self.addresses.contains(&address))
     }
 }
 

@@ -146,6 +146,7 @@ impl Requests {
         let mut answer = Answer::default();
         while let Some(message) = stream.next().await {
             answer.interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
+            #[expect(clippy::wildcard_enum_match_arm, reason = "an end without an error")]
             match message.payload {
                 NetlinkPayload::InnerMessage(inner) => answer.messages.push(inner),
                 NetlinkPayload::Error(error) => {

@@ -39,8 +39,8 @@ fn hop(interface: u8) -> NextHop {
     }
 }
 
-fn via(neighbour: &str, interface: u32, on_link: bool) -> Option<Path> {
-    Some(Path { neighbour: ip(neighbour), interface, on_link })
+fn via(neighbour: &str, interface: u32, on_link: bool) -> Path {
+    Path { neighbour: ip(neighbour), interface, on_link }
 }
 
 #[test]
@@ -62,10 +62,10 @@ fn the_longest_prefix_wins_then_the_smallest_metric() {
         ],
         &[],
     );
-    assert_eq!(topology.path(ip("10.0.0.7")), via("10.0.0.7", 1, true));
-    assert_eq!(topology.path(ip("8.8.8.8")), via("10.0.0.254", 1, false));
-    assert_eq!(topology.path(ip("192.0.2.1")), via("10.0.1.254", 2, false));
-    assert_eq!(topology.path(ip("192.0.2.200")), via("10.0.1.254", 2, false), "eth3 is down");
+    assert_eq!(topology.path(ip("10.0.0.7")), Some(via("10.0.0.7", 1, true)));
+    assert_eq!(topology.path(ip("8.8.8.8")), Some(via("10.0.0.254", 1, false)));
+    assert_eq!(topology.path(ip("192.0.2.1")), Some(via("10.0.1.254", 2, false)));
+    assert_eq!(topology.path(ip("192.0.2.200")), Some(via("10.0.1.254", 2, false)), "eth3 is down");
     assert_eq!(topology.path(ip("2001:db8::7")), None);
 }
 
