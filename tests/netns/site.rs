@@ -11,9 +11,9 @@ use std::{
 use lb_tests::{
     netns::{self, Netns},
     nginx::PORTS,
+    plan::{Forward, VIPS, url_host, web_addresses},
     process::Process,
     run::{command, run},
-    site::{Forward, VIPS, url_host, web_addresses},
 };
 
 fn url(address: IpAddr, port: u16) -> String {
@@ -66,6 +66,17 @@ fn only_the_node_answers_for_the_vips() {
             let vip_is_held = held.contains(&format!("{}/", vip.address));
             assert_eq!(vip_is_held, vip.forward == Forward::L2, "{vip:?} in {held}");
         }
+    }
+}
+
+#[test]
+fn every_counted_connection_is_a_new_one() {
+    let site = super::site();
+    for host in ["10.0.0.11", "[fd00:0:0:1::11]"] {
+        let ports = super::connections(&site, &format!("http://{host}/client"), 50);
+        assert_eq!(ports.len(), 50, "{ports:?}");
+        let answers = super::connections(&site, &format!("http://{host}/"), 50);
+        assert_eq!(answers, [("web1".to_owned(), 50)].into());
     }
 }
 

@@ -61,6 +61,9 @@ pub enum Error {
     /// The object has no program of that name.
     #[error("the eBPF object has no program `{0}`")]
     NoProgram(&'static str),
+    /// Namespaces and XDP need root.
+    #[error("this makes network namespaces and loads XDP programs: run it as root (sudo)")]
+    NotRoot,
     /// Programs are missing on this machine.
     #[error("missing: {}; on Debian: apt-get install {}", programs.join(", "), packages.join(" "))]
     Tools {

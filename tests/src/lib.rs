@@ -4,11 +4,14 @@
 //! crashed run left behind is removed by [`cleanup`].
 
 pub mod cleanup;
+pub mod config;
+pub mod demo;
 pub mod error;
 pub mod netns;
 pub mod nginx;
 pub mod node;
 pub mod pass;
+pub mod plan;
 pub mod process;
 pub mod run;
 pub mod site;

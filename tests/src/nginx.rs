@@ -88,8 +88,7 @@ fn listeners() -> impl Iterator<Item = SocketAddr> {
 }
 
 fn configuration(name: &str, big: &Path) -> String {
-    let listen: String =
-        PORTS.iter().map(|port| format!("listen {port}; listen [::]:{port};\n    ")).collect();
+    let [first, second] = PORTS;
     format!(
         r#"daemon off;
 user root;
@@ -107,7 +106,11 @@ http {{
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
   server {{
-    {listen}add_header X-Backend {name} always;
+    listen {first};
+    listen [::]:{first};
+    listen {second};
+    listen [::]:{second};
+    add_header X-Backend {name} always;
     location = / {{ return 200 "{name}\n"; }}
     location = /client {{ return 200 "$remote_addr:$remote_port\n"; }}
     location = /big {{ alias {big}; }}

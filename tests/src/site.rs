@@ -14,7 +14,6 @@
 use std::{
     fs::File,
     io::{BufWriter, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Output,
 };
@@ -27,6 +26,7 @@ use crate::{
     netns::{End, Netns, veth},
     nginx::Web,
     pass,
+    plan::{Forward, VIPS, Vip},
     run::{command, output, run},
 };
 
@@ -36,65 +36,6 @@ pub const BPFFS: &str = "/sys/fs/bpf";
 const RETURN_TABLE: u32 = 100;
 /// More would take the addresses of the VIPs.
 const MAX_WEBS: usize = 9;
-
-/// How a VIP's services forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forward {
-    /// By MAC; the web server answers the client directly.
-    L2,
-    /// By address; the answer returns through the node.
-    Nat,
-}
-
-/// One of the site's services, all TCP on port 80.
-#[derive(Clone, Copy, Debug)]
-pub struct Vip {
-    /// The service's name in the default configuration.
-    pub service: &'static str,
-    /// The virtual IP address.
-    pub address: IpAddr,
-    /// How it forwards.
-    pub forward: Forward,
-}
-
-impl Vip {
-    /// The URL of a path, which starts with `/`.
-    #[must_use]
-    pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", url_host(self.address))
-    }
-
-    /// Where the service listens.
-    #[must_use]
-    pub fn socket_address(&self) -> SocketAddr {
-        SocketAddr::new(self.address, 80)
-    }
-}
-
-/// The site's services, by the names of the default configuration.
-pub const VIPS: [Vip; 4] = [
-    Vip { service: "web", address: v4(10), forward: Forward::L2 },
-    Vip { service: "web6", address: v6(0x10), forward: Forward::L2 },
-    Vip { service: "app", address: v4(20), forward: Forward::Nat },
-    Vip { service: "app6", address: v6(0x20), forward: Forward::Nat },
-];
-
-const fn v4(host: u8) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(10, 0, 0, host))
-}
-
-const fn v6(host: u16) -> IpAddr {
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, host))
-}
-
-/// An address as it stands in a URL.
-#[must_use]
-pub fn url_host(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    }
-}
 
 /// What kind of site to build.
 #[derive(Clone, Debug)]
@@ -264,8 +205,8 @@ fn build_web(web: &Netns, router: &Netns, index: usize) -> Result<(), Error> {
     addresses(web, "eth0", &[&format!("10.0.0.{host}/24"), &format!("10.0.1.{host}/24")])?;
     let second = format!("fd00:0:0:2::{host}/64");
     addresses(web, "eth0", &[&format!("fd00:0:0:1::{host}/64"), &second])?;
-    let direct = VIPS.iter().filter(|vip| vip.forward == Forward::L2);
-    direct.map(|vip| vip_address(web, "lo", vip)).collect::<Result<(), _>>()?;
+    let mut direct = VIPS.iter().filter(|vip| vip.forward == Forward::L2);
+    direct.try_for_each(|vip| vip_address(web, "lo", vip))?;
     default_route(web, "10.0.0.1", "fd00:0:0:1::1")?;
     return_by_the_node(web, "-4", "10.0.1.0/24", "10.0.1.2")?;
     return_by_the_node(web, "-6", "fd00:0:0:2::/64", "fd00:0:0:2::2")
@@ -313,18 +254,4 @@ fn write_big(path: &Path, bytes: usize) -> std::io::Result<()> {
         left -= length;
     }
     file.flush()
-}
-
-/// The addresses of a web server on the two networks, of both families.
-#[must_use]
-pub fn web_addresses(number: usize) -> [IpAddr; 4] {
-    let host = 10 + number as u8;
-    // The same digits, read as hexadecimal.
-    let host6 = 0x10 + number as u16;
-    [
-        [10, 0, 0, host].into(),
-        [10, 0, 1, host].into(),
-        [0xfd00, 0, 0, 1, 0, 0, 0, host6].into(),
-        [0xfd00, 0, 0, 2, 0, 0, 0, host6].into(),
-    ]
 }

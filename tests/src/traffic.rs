@@ -12,11 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    Error,
-    netns::Netns,
-    site::{Site, Vip},
-};
+use crate::{Error, netns::Netns, plan::Vip, site::Site};
 
 /// How long a connection, or an answer, may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
