@@ -3,6 +3,7 @@
 
 mod balance;
 mod crash;
+mod demo;
 mod health;
 mod pools;
 mod refusals;

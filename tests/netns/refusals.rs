@@ -5,7 +5,11 @@ use std::{
     process::{Command, Output},
 };
 
-use lb_tests::{run::output, site::Site, workspace::lb_binary};
+use lb_tests::{
+    run::{output, run},
+    site::Site,
+    workspace::lb_binary,
+};
 
 /// `lb run` behind another program that changes what it finds, such as `setpriv`.
 fn run_behind(site: &Site, wrapper: &[&str], config: &str) -> Output {
@@ -76,4 +80,11 @@ fn a_wrong_configuration_exits_with_2_and_names_line_and_key() {
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert_names(&message, &["lb.toml", "raise"]);
     assert!(node.status().is_ok());
+}
+
+#[test]
+fn the_usual_configuration_is_right() {
+    let site = super::site();
+    let file = site.write_config(&site.config()).unwrap();
+    let _: String = run(site.lb_command().unwrap().arg("check").arg(file)).unwrap();
 }

@@ -1,7 +1,8 @@
 //! What a site owns outside of its namespaces, and removing what a crashed run left behind.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File, TryLockError},
     io::{self, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -11,6 +12,8 @@ use crate::{Error, netns};
 
 /// The list of directories elsewhere that a site owns, in its folder.
 const OWNED: &str = "owned";
+/// The file in a site's folder that is locked while its maker lives; it holds the process id.
+const LOCK: &str = "lock";
 /// The prefix of sites made by tests; the process id and a number follow.
 const TEST_PREFIX: &str = "lb-test-";
 
@@ -19,6 +22,7 @@ const TEST_PREFIX: &str = "lb-test-";
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    _lock: File,
 }
 
 impl Folder {
@@ -26,7 +30,8 @@ impl Folder {
     pub fn create(prefix: &str) -> Result<Self, Error> {
         let path = folder(prefix);
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(Error::file("create", &path))?;
-        Ok(Self { path })
+        let lock = lock(&path.join(LOCK)).map_err(Error::file("lock", path.join(LOCK)))?;
+        Ok(Self { path, _lock: lock })
     }
 
     /// Where it is.
@@ -58,8 +63,14 @@ impl Drop for Folder {
 }
 
 /// Removes all that a crashed run with this prefix left: processes, namespaces, directories.
-/// Returns what there was.
+/// Returns what there was. A run that is not over is left alone: that is an error.
 pub fn clean(prefix: &str) -> Result<Vec<String>, Error> {
+    let lock = folder(prefix).join(LOCK);
+    if File::open(&lock).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    {
+        let pid = fs::read_to_string(&lock).unwrap_or_default();
+        return Err(Error::Running { prefix: prefix.into(), pid });
+    }
     let mut removed = Vec::new();
     for name in netns::named(&format!("{prefix}-"))? {
         netns::delete(&name)?;
@@ -92,6 +103,14 @@ pub fn test_prefix(number: usize) -> String {
 fn test_process(prefix: &str) -> Option<&str> {
     let (pid, _number) = prefix.strip_prefix(TEST_PREFIX)?.split_once('-')?;
     pid.bytes().all(|byte| byte.is_ascii_digit()).then_some(pid)
+}
+
+/// Locks a new file; the lock ends with the process, however that ends.
+fn lock(path: &Path) -> io::Result<File> {
+    let mut file = File::create_new(path)?;
+    file.lock()?;
+    write!(file, "{}", std::process::id())?;
+    Ok(file)
 }
 
 fn folder(prefix: &str) -> PathBuf {
@@ -132,6 +151,9 @@ mod tests {
         folder.own(&elsewhere).unwrap();
         fs::create_dir_all(elsewhere.join("deep")).unwrap();
         assert!(matches!(folder.own(&elsewhere), Err(Error::Foreign(path)) if path == elsewhere));
+        let running = clean(&prefix).unwrap_err().to_string();
+        assert!(running.contains(&std::process::id().to_string()), "{running}");
+        assert!(elsewhere.exists());
         drop(folder);
         assert!(!elsewhere.exists());
         assert!(clean(&prefix).unwrap().is_empty());

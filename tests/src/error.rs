@@ -72,6 +72,14 @@ pub enum Error {
         /// The Debian packages that have them.
         packages: Vec<&'static str>,
     },
+    /// What should be cleaned up is in use.
+    #[error("{prefix} is running (process {pid}): end that first")]
+    Running {
+        /// The site's prefix.
+        prefix: String,
+        /// The process that made it.
+        pid: String,
+    },
     /// A directory that the lab would own holds something that the lab did not make.
     #[error(
         "{} is in use by an lb node that is not the demo's: \

@@ -38,10 +38,6 @@ impl Site {
     ///
     /// [`runtime_dir`]: Site::runtime_dir
     pub fn start_node(&self, config: &str) -> Result<Node<'_>, Error> {
-        let pin_dir = self.pin_dir();
-        if !pin_dir.exists() {
-            self.folder().own(&pin_dir)?;
-        }
         let file = self.write_config(config)?;
         self.start(Some(file), &self.runtime_dir())
     }

@@ -81,6 +81,7 @@ impl Site {
         assert!((1..=MAX_WEBS).contains(&options.webs), "1 to {MAX_WEBS} web servers");
         crate::run::check_tools()?;
         let folder = Folder::create(&options.prefix)?;
+        folder.own(&pin_dir(&options.prefix))?;
         let netns = |name: &str| Netns::create(format!("{}-{name}", options.prefix));
         let (client, router, lb) = (netns("client")?, netns("router")?, netns("lb")?);
         build_router(&router)?;
@@ -132,7 +133,7 @@ impl Site {
     /// A pin directory for a node.
     #[must_use]
     pub fn pin_dir(&self) -> PathBuf {
-        Path::new(BPFFS).join(&self.prefix)
+        pin_dir(&self.prefix)
     }
 
     /// Runs curl in a namespace of the site; it gives up after a minute.
@@ -146,6 +147,10 @@ impl Site {
         let mut curl = self.client.command("curl");
         run(curl.args(["-sS", "-g", "-f", "--max-time", "10", url]))
     }
+}
+
+fn pin_dir(prefix: &str) -> PathBuf {
+    Path::new(BPFFS).join(prefix)
 }
 
 /// Mounts a bpffs where it belongs, unless there is one. Returns whether it had to.
