@@ -1,0 +1,59 @@
+//! `cargo xtask`: the one way to set up, build, try and test the project, for people and for CI.
+
+mod build;
+mod ci;
+mod exec;
+mod lint;
+mod run;
+mod setup;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", about = "Sets up, builds, tries and tests lb")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Find or install what the other verbs need
+    Setup,
+    /// Build the eBPF object and the binaries
+    Build,
+    /// Show the demo site, or with `-- --config FILE` run a node on this machine's interfaces
+    Run(run::Options),
+    /// Run the tests
+    Test(test::Options),
+    /// Check format, lints and docs
+    Lint,
+    /// Do all that CI does
+    Ci,
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Setup => setup::run(),
+        Verb::Build => build::run(),
+        Verb::Run(options) => run::run(options),
+        Verb::Test(options) => test::run(options),
+        Verb::Lint => lint::run(),
+        Verb::Ci => ci::run(),
+    }
+}
