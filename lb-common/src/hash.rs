@@ -61,11 +61,11 @@ pub fn flow_hash(key: &HashKey, source: &Addr, source_port: Port, destination_po
     let ports = u32::from_ne_bytes([p, q, r, s]);
     let k = &key.words;
     let sum = k[0]
-        .wrapping_add(k[1].wrapping_mul(a as u64))
-        .wrapping_add(k[2].wrapping_mul(b as u64))
-        .wrapping_add(k[3].wrapping_mul(c as u64))
-        .wrapping_add(k[4].wrapping_mul(d as u64))
-        .wrapping_add(k[5].wrapping_mul(ports as u64));
+        .wrapping_add(k[1].wrapping_mul(u64::from(a)))
+        .wrapping_add(k[2].wrapping_mul(u64::from(b)))
+        .wrapping_add(k[3].wrapping_mul(u64::from(c)))
+        .wrapping_add(k[4].wrapping_mul(u64::from(d)))
+        .wrapping_add(k[5].wrapping_mul(u64::from(ports)));
     (finish(sum) >> 32) as u32
 }
 

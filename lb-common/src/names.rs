@@ -28,6 +28,5 @@ pub const VERDICTS: &str = "VERDICTS";
 pub const TRAFFIC: &str = "TRAFFIC";
 
 /// All maps that outlive the daemon.
-pub const PINNED: &[&str] = &[
-    SETTINGS, DENIED, SERVICES, RINGS, BACKENDS, REPLIES, ROUTES, DEVICES, VERDICTS, TRAFFIC,
-];
+pub const PINNED: &[&str] =
+    &[SETTINGS, DENIED, SERVICES, RINGS, BACKENDS, REPLIES, ROUTES, DEVICES, VERDICTS, TRAFFIC];

@@ -16,7 +16,8 @@ pub struct NextHop {
 
 impl NextHop {
     /// The neighbour's MAC is not known.
-    pub const UNRESOLVED: Self = Self { interface: 0, destination: Mac([0; 6]), source: Mac([0; 6]) };
+    pub const UNRESOLVED: Self =
+        Self { interface: 0, destination: Mac([0; 6]), source: Mac([0; 6]) };
 
     /// Whether a frame can be sent.
     #[inline(always)]

@@ -46,8 +46,11 @@ pub fn build(size: u32, members: &[Member], key: &HashKey) -> Vec<Option<u16>> {
     if heaviest == 0 {
         return table;
     }
-    let mut walkers: Vec<Walker> =
-        members.iter().zip(0..).map(|(member, position)| Walker::new(size, member, position, key)).collect();
+    let mut walkers: Vec<Walker> = members
+        .iter()
+        .zip(0..)
+        .map(|(member, position)| Walker::new(size, member, position, key))
+        .collect();
     walkers.sort_by_key(|walker| walker.endpoint);
     let mut free = size;
     loop {

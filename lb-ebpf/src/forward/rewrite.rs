@@ -38,17 +38,14 @@ pub(super) fn endpoint(
     end: End,
     new: &Endpoint<'_>,
 ) -> Result<(), Verdict> {
-    match packet.protocol {
-        Protocol::TCP => {
-            let tcp: &mut TcpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortTcp)?;
-            *pick(end, &mut tcp.source, &mut tcp.dest) = new.port.wire();
-            tcp.check = checksum::update(tcp.check, new.delta);
-        }
-        _ => {
-            let udp: &mut UdpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortUdp)?;
-            *pick(end, &mut udp.src, &mut udp.dst) = new.port.wire();
-            udp.check = checksum::update_udp(udp.check, new.delta);
-        }
+    if packet.protocol == Protocol::TCP {
+        let tcp: &mut TcpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortTcp)?;
+        *pick(end, &mut tcp.source, &mut tcp.dest) = new.port.wire();
+        tcp.check = checksum::update(tcp.check, new.delta);
+    } else {
+        let udp: &mut UdpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortUdp)?;
+        *pick(end, &mut udp.src, &mut udp.dst) = new.port.wire();
+        udp.check = checksum::update_udp(udp.check, new.delta);
     }
     match packet.family {
         Family::V4 => {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use lb_common::service::ServiceKey;
+use lb_common::{route::NextHop, service::ServiceKey};
 
 use super::state::State;
 use crate::{
@@ -21,9 +21,11 @@ impl<D: Dataplane + Counters> State<D> {
     /// The backends, in the configuration's order.
     pub fn backends(&self) -> Result<Vec<Backend>, reconcile::Error> {
         let lines = lines(&self.reconciler.actual()?);
-        let pairs = self.config.services.iter().flat_map(|service| {
-            service.backends.iter().map(move |backend| (service, backend))
-        });
+        let pairs = self
+            .config
+            .services
+            .iter()
+            .flat_map(|service| service.backends.iter().map(move |backend| (service, backend)));
         pairs.map(|(service, backend)| self.backend(service, backend, &lines)).collect()
     }
 
@@ -48,7 +50,7 @@ impl<D: Dataplane + Counters> State<D> {
             health,
             health_reason,
             share: self.share(service.key(), endpoint),
-            next_hop: line.map(|line| line.next_hop).filter(|hop| hop.is_resolved()).map(|hop| {
+            next_hop: line.map(|line| line.next_hop).filter(NextHop::is_resolved).map(|hop| {
                 let link = self.topology.links.get(&hop.interface);
                 let name = link.map_or_else(|| hop.interface.to_string(), |it| it.name.clone());
                 format!("{name} {}", hop.destination)
@@ -117,7 +119,9 @@ impl<D: Dataplane + Counters> State<D> {
         {
             let why = match self.topology.path(*address) {
                 None => "no route leads to it".into(),
-                Some(path) if path.on_link => "its MAC address is not known: it does not answer".into(),
+                Some(path) if path.on_link => {
+                    "its MAC address is not known: it does not answer".into()
+                }
                 Some(path) => format!("it is behind the router {}", path.neighbour),
             };
             problems.push(format!("backend {service}/{name}: no packet reaches {address}: {why}"));
@@ -136,9 +140,11 @@ fn lines(actual: &Actual) -> CounterIndex {
     for (key, service) in &actual.services {
         let first = service.backend_base + 1;
         let block = first..first + u32::from(service.backend_capacity);
-        lines.extend(actual.backends.range(block).map(|(_, line)| {
-            ((*key, Endpoint { address: line.address, port: line.port }), *line)
-        }));
+        lines.extend(
+            actual.backends.range(block).map(|(_, line)| {
+                ((*key, Endpoint { address: line.address, port: line.port }), *line)
+            }),
+        );
     }
     lines
 }

@@ -208,9 +208,10 @@ impl Found {
             for backend in &service.backends {
                 let socket = SocketAddr::new(backend.address, backend.port);
                 let endpoint = Endpoint::from(socket);
-                let line = actual.backends.range(block.clone()).map(|(_, line)| line).find(|line| {
-                    Endpoint { address: line.address, port: line.port } == endpoint
-                });
+                let line =
+                    actual.backends.range(block.clone()).map(|(_, line)| line).find(|line| {
+                        Endpoint { address: line.address, port: line.port } == endpoint
+                    });
                 let Some(line) = line else { continue };
                 if line.condition.contains(Condition::DRAINING) {
                     let _: bool = found.drains.insert((service.name.clone(), backend.name.clone()));

@@ -138,6 +138,7 @@ impl<D: Dataplane + Counters> Task<D> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn failed(error: crate::reconcile::Error) -> Rejection {
     Rejection::Failed(error.to_string())
 }

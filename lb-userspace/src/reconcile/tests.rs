@@ -102,7 +102,10 @@ fn consistent(dataplane: &Fake) {
             let Some(index) = slot.current() else { continue };
             assert!(index <= service.backend_capacity, "{key:?}: index {index} out of its block");
             let place = service.backend_base + u32::from(index);
-            assert!(actual.backends.contains_key(&place), "{key:?}: slot names a free place {place}");
+            assert!(
+                actual.backends.contains_key(&place),
+                "{key:?}: slot names a free place {place}"
+            );
         }
     }
 }

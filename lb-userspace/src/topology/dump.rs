@@ -164,7 +164,7 @@ fn route(message: &RouteMessage, topology: &Topology) -> Option<Route> {
     let RouteMessage { header, attributes, .. } = message;
     let table = attribute!(attributes, RouteAttribute::Table(table) => Some(*table));
     let plain = header.kind == RouteType::Unicast
-        && table.unwrap_or(header.table.into()) == RouteHeader::RT_TABLE_MAIN.into()
+        && table.unwrap_or(header.table.into()) == u32::from(RouteHeader::RT_TABLE_MAIN)
         && header.source_prefix_length == 0
         && header.tos == 0
         && !header.flags.contains(RouteFlags::Cloned);

@@ -88,11 +88,8 @@ pub(super) fn took_over(settings: &Settings, pins: Option<&Path>) -> Result<bool
 /// Has the kernel verify and load one of the object's programs.
 pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, Error> {
     let refused = |source| Error::Program { name, source: Box::new(source) };
-    let program: &mut Xdp = ebpf
-        .program_mut(name)
-        .ok_or(Error::Missing(name))?
-        .try_into()
-        .map_err(refused)?;
+    let program: &mut Xdp =
+        ebpf.program_mut(name).ok_or(Error::Missing(name))?.try_into().map_err(refused)?;
     program.load().map_err(refused)?;
     Ok(program)
 }

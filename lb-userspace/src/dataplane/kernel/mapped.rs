@@ -29,7 +29,14 @@ impl<T: aya::Pod> Mapped<T> {
         let len = Self::bytes(entries);
         // SAFETY: a fresh mapping of the map's memory, at an address of the kernel's choice.
         let start = unsafe {
-            mmap(std::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, map, 0)
+            mmap(
+                std::ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                map,
+                0,
+            )
         }?;
         let words = NonNull::new(start.cast()).ok_or(std::io::ErrorKind::Other)?;
         Ok(Self { words, entries, values: PhantomData })
@@ -62,7 +69,11 @@ impl<T: aya::Pod> Mapped<T> {
         for (place, word) in words.iter().enumerate() {
             // SAFETY: `WORDS` words make up a `T`, of which every bit pattern is a value.
             unsafe {
-                value.as_mut_ptr().cast::<u32>().add(place).write_unaligned(word.load(Ordering::Acquire));
+                value
+                    .as_mut_ptr()
+                    .cast::<u32>()
+                    .add(place)
+                    .write_unaligned(word.load(Ordering::Acquire));
             }
         }
         // SAFETY: all words were written.
@@ -74,7 +85,8 @@ impl<T: aya::Pod> Mapped<T> {
     pub(super) fn store(&self, index: u32, value: &T) -> Option<()> {
         for (place, word) in self.entry(index)?.iter().enumerate() {
             // SAFETY: `WORDS` words make up a `T` without padding.
-            let new = unsafe { std::ptr::from_ref(value).cast::<u32>().add(place).read_unaligned() };
+            let new =
+                unsafe { std::ptr::from_ref(value).cast::<u32>().add(place).read_unaligned() };
             word.store(new, Ordering::Release);
         }
         Some(())
@@ -84,9 +96,8 @@ impl<T: aya::Pod> Mapped<T> {
 impl<T> Drop for Mapped<T> {
     fn drop(&mut self) {
         // SAFETY: the mapping was made by `new` with this length and nothing refers to it any more.
-        let unmapped = unsafe {
-            munmap(self.words.as_ptr().cast(), self.entries as usize * size_of::<T>())
-        };
+        let unmapped =
+            unsafe { munmap(self.words.as_ptr().cast(), self.entries as usize * size_of::<T>()) };
         if let Err(error) = unmapped {
             tracing::debug!("munmap: {error}");
         }

@@ -8,7 +8,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use aya::{
     Ebpf,
-    maps::{Array, DevMapHash, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuValues, lpm_trie},
+    maps::{
+        Array, DevMapHash, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuValues, lpm_trie,
+    },
     programs::Xdp,
 };
 use lb_common::{
@@ -80,7 +82,8 @@ impl Kernel {
     /// The loaded program, for `BPF_PROG_TEST_RUN`.
     pub fn program(&mut self) -> Result<&mut Xdp, Error> {
         let refused = |source| Error::Program { name: names::PROGRAM, source: Box::new(source) };
-        let program = self.ebpf.program_mut(names::PROGRAM).ok_or(Error::Missing(names::PROGRAM))?;
+        let program =
+            self.ebpf.program_mut(names::PROGRAM).ok_or(Error::Missing(names::PROGRAM))?;
         program.try_into().map_err(refused)
     }
 
@@ -120,11 +123,7 @@ impl Dataplane for Kernel {
                 .keys()
                 .map(|key| key.map(|key| prefix(&key)).map_err(map(names::DENIED)))
                 .collect::<Result<_, _>>()?,
-            devices: self
-                .devices
-                .keys()
-                .collect::<Result<_, _>>()
-                .map_err(map(names::DEVICES))?,
+            devices: self.devices.keys().collect::<Result<_, _>>().map_err(map(names::DEVICES))?,
         })
     }
 
@@ -164,9 +163,7 @@ impl Dataplane for Kernel {
             Op::RemoveRoute(prefix) => {
                 self.routes.remove(&trie(prefix)).map_err(map(names::ROUTES))
             }
-            Op::Deny(prefix) => {
-                self.denied.insert(&trie(prefix), 1, 0).map_err(map(names::DENIED))
-            }
+            Op::Deny(prefix) => self.denied.insert(&trie(prefix), 1, 0).map_err(map(names::DENIED)),
             Op::Allow(prefix) => self.denied.remove(&trie(prefix)).map_err(map(names::DENIED)),
             Op::PutDevice(interface) => self
                 .devices
@@ -193,8 +190,7 @@ impl Counters for Kernel {
         Verdict::ALL
             .iter()
             .map(|&verdict| {
-                let cpus =
-                    self.verdicts.get(&verdict.index(), 0).map_err(map(names::VERDICTS))?;
+                let cpus = self.verdicts.get(&verdict.index(), 0).map_err(map(names::VERDICTS))?;
                 Ok((verdict, cpus.iter().copied().fold(0, u64::wrapping_add)))
             })
             .collect()

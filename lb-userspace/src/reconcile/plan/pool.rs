@@ -99,9 +99,8 @@ impl Pool {
         }
         let used: BTreeSet<u32> = self.backends.keys().map(|&index| place(index)).collect();
         let stale = self.old.iter().flat_map(block).filter(|place| !used.contains(place));
-        self.frees.extend(
-            stale.filter(|place| actual.backends.contains_key(place)).map(Op::FreeBackend),
-        );
+        self.frees
+            .extend(stale.filter(|place| actual.backends.contains_key(place)).map(Op::FreeBackend));
     }
 
     /// Slots name a leaving backend until they are rewritten; if the block moves before that, its
@@ -235,9 +234,7 @@ fn entry(
     let ring_size = service.ring_size;
     let ring_base = match old {
         Some(old) if old.ring_size == ring_size => old.ring_base,
-        _ => layout
-            .ring(ring_size)
-            .map_err(|largest| no_room(key, "slots", ring_size, largest))?,
+        _ => layout.ring(ring_size).map_err(|largest| no_room(key, "slots", ring_size, largest))?,
     };
     Ok(service::Service {
         ring_base,
@@ -250,7 +247,12 @@ fn entry(
 }
 
 /// A backend's line of the table.
-fn line(key: &ServiceKey, endpoint: &Endpoint, backend: &desired::Backend, counter: u32) -> Backend {
+fn line(
+    key: &ServiceKey,
+    endpoint: &Endpoint,
+    backend: &desired::Backend,
+    counter: u32,
+) -> Backend {
     let Endpoint { address, port } = *endpoint;
     Backend {
         address,
