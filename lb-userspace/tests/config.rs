@@ -1,5 +1,4 @@
 //! Configuration files as operators write them: good ones, and bad ones with what is said of them.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::time::Duration;
 

@@ -41,8 +41,8 @@ pub(super) struct Args {
 pub(super) struct Global {
     /// The daemon's socket
     ///
-    /// It stands in the `runtime_dir` of the daemon's configuration. `lb run` itself takes it from
-    /// there.
+    /// It stands in the `runtime_dir` of the daemon's configuration, from where `lb run` itself takes
+    /// it. The environment variable `LB_SOCKET` names it as well.
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH")]
     #[arg(env = "LB_SOCKET", default_value = "/run/lb/lb.sock")]
     pub(super) socket: PathBuf,

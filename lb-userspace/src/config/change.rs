@@ -19,45 +19,7 @@ pub fn change(
     change: &Change,
 ) -> Result<Option<(Config, Vec<String>)>, Rejection> {
     let mut changed = config.clone();
-    let touched = match change {
-        Change::Add { service, name, address, port, weight } => {
-            let index = find_service(config, service)?;
-            let service = &mut changed.services[index];
-            let backend = Backend {
-                name: name.clone().unwrap_or_else(|| address.to_string()),
-                address: *address,
-                port: port.unwrap_or(service.port),
-                weight: weight.unwrap_or(1),
-            };
-            if service.backends.contains(&backend) {
-                return Ok(None);
-            }
-            service.backends.push(backend);
-            BTreeSet::from([index])
-        }
-        Change::Remove { backend, service } => {
-            let found = find(config, backend, service.as_deref())?;
-            for &(index, position) in &found {
-                let _removed = changed.services[index].backends.remove(position);
-            }
-            found.into_iter().map(|(index, _)| index).collect()
-        }
-        Change::Weight { backend, service, weight } => {
-            let found = find(config, backend, service.as_deref())?;
-            let mut touched = BTreeSet::new();
-            for (index, position) in found {
-                let old = &mut changed.services[index].backends[position].weight;
-                if std::mem::replace(old, *weight) != *weight {
-                    let _new = touched.insert(index);
-                }
-            }
-            touched
-        }
-        Change::Drain { backend, service } | Change::Undrain { backend, service } => {
-            let _found = find(config, backend, service.as_deref())?;
-            BTreeSet::new()
-        }
-    };
+    let touched = apply(&mut changed, change)?;
     if touched.is_empty() {
         return Ok(None);
     }
@@ -69,6 +31,45 @@ pub fn change(
     let sentences: Vec<_> =
         problems.iter().map(|problem| format!("{}; {}", problem.message, problem.remedy)).collect();
     Err(Rejection::Invalid(sentences.join("\n")))
+}
+
+/// Makes a change, valid or not; the indexes of the services it touched.
+fn apply(config: &mut Config, change: &Change) -> Result<BTreeSet<usize>, Rejection> {
+    let mut touched = BTreeSet::new();
+    match change {
+        Change::Add { service, name, address, port, weight } => {
+            let index = find_service(config, service)?;
+            let service = &mut config.services[index];
+            let backend = Backend {
+                name: name.clone().unwrap_or_else(|| address.to_string()),
+                address: *address,
+                port: port.unwrap_or(service.port),
+                weight: weight.unwrap_or(1),
+            };
+            if !service.backends.contains(&backend) {
+                service.backends.push(backend);
+                let _new = touched.insert(index);
+            }
+        }
+        Change::Remove { backend, service } => {
+            for (index, position) in find(config, backend, service.as_deref())? {
+                let _removed = config.services[index].backends.remove(position);
+                let _new = touched.insert(index);
+            }
+        }
+        Change::Weight { backend, service, weight } => {
+            for (index, position) in find(config, backend, service.as_deref())? {
+                let old = &mut config.services[index].backends[position].weight;
+                if std::mem::replace(old, *weight) != *weight {
+                    let _new = touched.insert(index);
+                }
+            }
+        }
+        Change::Drain { backend, service } | Change::Undrain { backend, service } => {
+            let _found = find(config, backend, service.as_deref())?;
+        }
+    }
+    Ok(touched)
 }
 
 /// The backends of a name: indexes into [`Config::services`] and [`super::Service::backends`], at

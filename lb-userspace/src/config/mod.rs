@@ -1,8 +1,8 @@
 //! The configuration: valid by construction.
 //!
-//! [`file`] turns TOML into a [`Config`] or into errors with line and key; [`validate`] holds the
-//! rules, and serves the changes made at run time ([`change`]) as well. [`document`] is TOML with
-//! lines, [`schema`] the keys, [`value`] the forms of values.
+//! [`mod@file`] turns TOML into a [`Config`] or into errors with line and key; [`validate`] holds
+//! the rules, and serves the changes made at run time ([`change()`]) as well. Beneath: `document` is
+//! TOML with lines, `schema` has the keys, `value` the forms of values.
 
 mod change;
 mod document;

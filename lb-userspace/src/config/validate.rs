@@ -1,6 +1,6 @@
 //! The rules of a configuration, pure over [`Config`]: they serve files and run-time changes alike.
 //!
-//! Here are the rules that look at several services; [`node`] and [`service`] have the others.
+//! Here are the rules that look at several services; `node` and `service` have the others.
 
 mod node;
 mod service;

@@ -1,0 +1,195 @@
+//! A daemon without a data plane: the real API over a control task that only keeps the books.
+
+use std::{collections::BTreeSet, path::PathBuf, thread::JoinHandle};
+
+use lb_common::verdict::Verdict;
+use lb_userspace::{
+    api::{
+        server,
+        types::{
+            Admin, Backend, Change, Changed, Health, Interface, Service, Stats, Status, Traffic,
+        },
+    },
+    config::{self, Config, file},
+    control::{Handle, Rejection, Request},
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// It serves the embedded configuration until it is dropped.
+pub(crate) struct Daemon {
+    directory: TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Daemon {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let (listening, listens) = std::sync::mpsc::channel();
+        let socket = directory.path().join("lb.sock");
+        let thread = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = server::bind(&socket).unwrap();
+                listening.send(()).unwrap();
+                let (handle, mut requests) = Handle::new();
+                let books = tokio::spawn(async move {
+                    let mut books = Books::new();
+                    while let Some(request) = requests.recv().await {
+                        books.answer(request);
+                    }
+                });
+                let shutdown = async move { stopped.await.unwrap_or_default() };
+                server::serve(listener, handle, shutdown).await.unwrap();
+                books.abort();
+            });
+        });
+        listens.recv().unwrap();
+        Self { directory, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("lb.sock")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking());
+        }
+    }
+}
+
+struct Books {
+    config: Config,
+    drained: BTreeSet<(usize, String)>,
+    samples: u64,
+}
+
+impl Books {
+    fn new() -> Self {
+        let config = file::embedded().unwrap().config;
+        Self { config, drained: BTreeSet::new(), samples: 0 }
+    }
+
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::Status(answer) => drop(answer.send(Ok(self.status()))),
+            Request::Services(answer) => drop(answer.send(Ok(self.services()))),
+            Request::Backends(answer) => drop(answer.send(Ok(self.backends()))),
+            Request::Stats(answer) => drop(answer.send(Ok(self.stats()))),
+            Request::Change(change, answer) => drop(answer.send(self.change(&change))),
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            version: "0.1.0".into(),
+            pid: 4711,
+            uptime_seconds: 3723,
+            took_over: true,
+            interfaces: vec![Interface { name: "eth0".into(), index: 2, mode: "native".into() }],
+            services: self.config.services.len(),
+            backends: self.backends().len(),
+            backends_up: self.backends().iter().filter(|it| it.health == Health::Up).count(),
+            ring_bytes: 4 * 4 * 65_537,
+            problems: vec!["web3 of web is down".into(), "eth0 has no carrier".into()],
+        }
+    }
+
+    fn services(&self) -> Vec<Service> {
+        let service = |service: &config::Service| Service {
+            name: service.name.clone(),
+            vip: service.vip,
+            protocol: service.protocol.as_str().into(),
+            port: service.port,
+            forward: service.forward.as_str().into(),
+            ring_size: service.ring_size,
+            backends: service.backends.len(),
+            backends_up: 2,
+            traffic: self.traffic(),
+        };
+        self.config.services.iter().map(service).collect()
+    }
+
+    fn backends(&self) -> Vec<Backend> {
+        let mut backends = Vec::new();
+        for (index, service) in self.config.services.iter().enumerate() {
+            for (position, backend) in service.backends.iter().enumerate() {
+                let down = position == 2;
+                let drained = self.drained.contains(&(index, backend.name.clone()));
+                backends.push(Backend {
+                    service: service.name.clone(),
+                    name: backend.name.clone(),
+                    address: backend.address,
+                    port: backend.port,
+                    weight: backend.weight,
+                    admin: if drained { Admin::Drain } else { Admin::Ready },
+                    health: if down { Health::Down } else { Health::Up },
+                    health_reason: if down { "connection refused" } else { "200 OK" }.into(),
+                    share: if down { 0.0 } else { 0.5 },
+                    next_hop: (!down).then(|| format!("eth0 02:00:00:00:00:1{position}")),
+                    traffic: self.traffic(),
+                });
+            }
+        }
+        backends
+    }
+
+    /// 500 packets more with every sample, half a second apart.
+    fn stats(&mut self) -> Stats {
+        self.samples += 1;
+        let mut verdicts = Verdict::ALL.iter().map(|it| (it.as_str().to_owned(), 0)).collect();
+        let counted: &mut std::collections::BTreeMap<_, _> = &mut verdicts;
+        let _zero = counted.insert("transmitted".into(), self.traffic().packets);
+        Stats { at_ms: 500 * self.samples, verdicts, backends: self.backends() }
+    }
+
+    fn traffic(&self) -> Traffic {
+        let packets = 1_000_000 + 500 * self.samples;
+        Traffic { packets, bytes: 100 * packets, ..Traffic::default() }
+    }
+
+    fn change(&mut self, change: &Change) -> Result<Changed, Rejection> {
+        let services = match (config::change(&self.config, change)?, change) {
+            (Some((config, services)), _) => {
+                self.config = config;
+                services
+            }
+            (None, Change::Drain { backend, service }) => {
+                self.set_drained(backend, service.as_deref(), true)?
+            }
+            (None, Change::Undrain { backend, service }) => {
+                self.set_drained(backend, service.as_deref(), false)?
+            }
+            (None, Change::Add { .. } | Change::Remove { .. } | Change::Weight { .. }) => {
+                Vec::new()
+            }
+        };
+        Ok(Changed { slots_moved: 21_845 * services.len() as u64, services })
+    }
+
+    fn set_drained(
+        &mut self,
+        backend: &str,
+        service: Option<&str>,
+        drained: bool,
+    ) -> Result<Vec<String>, Rejection> {
+        let mut touched = Vec::new();
+        for (index, _) in config::find(&self.config, backend, service)? {
+            let key = (index, backend.to_owned());
+            let changed =
+                if drained { self.drained.insert(key) } else { self.drained.remove(&key) };
+            if changed {
+                touched.push(self.config.services[index].name.clone());
+            }
+        }
+        Ok(touched)
+    }
+}
