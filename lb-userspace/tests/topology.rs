@@ -1,23 +1,15 @@
 //! The topology of real network namespaces. Needs root.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
+#[path = "support/netns.rs"]
+mod netns;
 mod support;
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    future::Future,
-    net::IpAddr,
-    os::fd::{AsFd, AsRawFd},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeSet, future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use lb_common::route::Prefix;
 use lb_userspace::topology::{Path, Route, Topology, netlink};
-use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
-use support::{run, unshare};
+use netns::{Namespace, connect};
 use tokio::{sync::watch, time::timeout};
 
 /// Far more than anything here takes; only a failure waits so long.
@@ -29,51 +21,6 @@ fn ip(text: &str) -> IpAddr {
 
 fn prefix(address: &str, length: u8) -> Prefix {
     Prefix::new(ip(address), length).unwrap()
-}
-
-/// A network namespace without a name, which vanishes with this value.
-struct Namespace(File);
-
-impl Namespace {
-    /// A new one, with `lo` up.
-    fn new() -> Self {
-        thread::spawn(|| {
-            unshare(UnshareFlags::NEWNET);
-            let _ = run("ip link set lo up");
-            Self(File::open("/proc/thread-self/ns/net").unwrap())
-        })
-        .join()
-        .unwrap()
-    }
-
-    /// A path by which `ip` and `nsenter` find it.
-    fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
-    }
-
-    /// Runs a function in a thread of its own within the namespace.
-    fn enter<T: Send>(&self, inside: impl FnOnce() -> T + Send) -> T {
-        thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))
-                    .unwrap();
-                inside()
-            });
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    }
-
-    /// Runs a command within the namespace.
-    fn run(&self, command: &str) -> String {
-        self.enter(|| run(command))
-    }
-}
-
-/// Connects two namespaces by a pair of veths.
-fn connect(one: (&Namespace, &str), other: (&Namespace, &str)) {
-    let path = other.0.path();
-    let (name, peer) = (one.1, other.1);
-    let _ = one.0.run(&format!("ip link add {name} type veth peer name {peer} netns {path}"));
 }
 
 /// A node with `lb0` towards a network with a router and a backend.
@@ -142,8 +89,8 @@ impl Watched {
     }
 }
 
-fn has_route(topology: &Topology, to: Prefix, gateway: Option<&str>) -> bool {
-    topology.routes.iter().any(|r| r.prefix == to && r.gateway == gateway.map(ip))
+fn has_route(topology: &Topology, to: Prefix) -> bool {
+    topology.routes.iter().any(|route| route.prefix == to)
 }
 
 async fn eventually(what: &str, condition: impl Fn() -> bool) {
@@ -164,15 +111,14 @@ fn a_snapshot_has_links_addresses_routes_and_neighbours() {
         "route add 192.0.2.0/24 via 10.7.0.9 metric 7",
         "route add blackhole 198.51.100.0/24",
         "route add unreachable 203.0.113.0/24",
+        "-6 route add prohibit 2001:db8:bad::/48",
         "route add 10.99.0.0/16 via 10.7.0.9 table 100",
+        "link add dead type veth peer name dead-peer",
+        "link set dead up",
         "route add 10.98.0.0/16 nexthop via 10.6.0.9 dev dead onlink nexthop via 10.7.0.9",
         "route add 10.97.0.0/16 via inet6 2001:db8:7::2 dev lb0",
         "-6 route add default via 2001:db8:7::2",
     ] {
-        if command.contains("dead") {
-            let _ = site.node("link add dead type veth peer name dead-peer");
-            let _ = site.node("link set dead up");
-        }
         let _ = site.node(command);
     }
     site.test(|| async {
@@ -184,6 +130,8 @@ fn a_snapshot_has_links_addresses_routes_and_neighbours() {
         assert!(topology.addresses.contains(&ip("2001:db8:7::1")));
         assert!(topology.neighbours.contains_key(&(index, ip("10.7.0.9"))));
         assert!(!topology.neighbours.contains_key(&(index, ip("10.7.0.8"))));
+
+        assert!(topology.routes.iter().all(|r| r.prefix != prefix("2001:db8:bad::", 48)));
 
         let route = |to, gateway: Option<&str>, metric| Route {
             prefix: to,
@@ -212,20 +160,45 @@ fn a_snapshot_has_links_addresses_routes_and_neighbours() {
     });
 }
 
+type Seen<'a> = &'a dyn Fn(&Topology) -> bool;
+
+/// More changes one after another than periodic dumps would show in time.
 #[test]
-fn routes_come_and_go() {
+fn notifications_tell_of_every_change() {
     let site = Site::new();
+    let (net4, net6) = (prefix("192.0.2.0", 24), prefix("2001:db8:2::", 48));
+    let host = ip("10.7.0.77");
     site.test(|| async {
         let mut watched = Watched::new(&[]);
-        let net = prefix("192.0.2.0", 24);
         watched.until("the links", |t| t.interface("lb0").is_some()).await;
-        let _ = site.node("route add 192.0.2.0/24 via 10.7.0.2");
-        watched.until("the route", |t| has_route(t, net, Some("10.7.0.2"))).await;
-        watched.until("its router as next hop", |t| t.mirror().contains_key(&net)).await;
-        let _ = site.node("route replace 192.0.2.0/24 via 10.7.0.3");
-        watched.until("the other router", |t| has_route(t, net, Some("10.7.0.3"))).await;
-        let _ = site.node("route del 192.0.2.0/24");
-        watched.until("no route", |t| t.routes.iter().all(|r| r.prefix != net)).await;
+        let cases: [(&str, &str, Seen<'_>); 5] = [
+            ("route add 192.0.2.0/24 dev lb0", "route del 192.0.2.0/24", &|t| has_route(t, net4)),
+            ("route add 2001:db8:2::/48 dev lb0", "route del 2001:db8:2::/48", &|t| {
+                has_route(t, net6)
+            }),
+            ("link add lb1 type veth peer name far1", "link del lb1", &|t| {
+                t.interface("lb1").is_some()
+            }),
+            ("addr add 10.7.7.7/32 dev lb0", "addr del 10.7.7.7/32 dev lb0", &|t| {
+                t.addresses.contains(&ip("10.7.7.7"))
+            }),
+            (
+                "neigh add 10.7.0.77 dev lb0 lladdr 02:00:00:00:00:77",
+                "neigh del 10.7.0.77 dev lb0",
+                &|t| t.mirror().contains_key(&Prefix::host(host.into())),
+            ),
+        ];
+        for (add, remove, seen) in cases {
+            let rounds = async {
+                for _ in 0..5 {
+                    let _ = site.node(add);
+                    watched.until(add, |t| seen(t)).await;
+                    let _ = site.node(remove);
+                    watched.until(remove, |t| !seen(t)).await;
+                }
+            };
+            timeout(PATIENCE, rounds).await.unwrap_or_else(|_| panic!("only by dumps: {add}"));
+        }
     });
 }
 

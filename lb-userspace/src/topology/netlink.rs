@@ -1,20 +1,15 @@
 //! The topology as the kernel tells it over rtnetlink.
 
-use std::{
-    collections::BTreeSet,
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
-use futures::{StreamExt, channel::mpsc::UnboundedReceiver};
+use futures::{Stream, StreamExt, channel::mpsc::UnboundedReceiver};
 use rtnetlink::{
     MulticastGroup, packet_core::NetlinkMessage, packet_route::RouteNetlinkMessage, sys::SocketAddr,
 };
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{MissedTickBehavior, interval, timeout_at},
+    time::{Instant, MissedTickBehavior, interval, timeout_at},
 };
 
 pub use super::requests::Error;
@@ -95,25 +90,13 @@ impl Watcher {
                     Some(())
                 }
                 first = self.notifications.next() => match first {
-                    Some(_) => self.end_of_burst().await,
+                    Some(_) => end_of_burst(&mut self.notifications).await,
                     None => None,
                 },
             };
             if let Err(error) = self.turn(notified.is_some()).await {
                 tracing::warn!(%error, "links, routes and neighbours may be out of date");
                 let _ = resync.tick().await;
-            }
-        }
-    }
-
-    /// `None` if the notifications have ended.
-    async fn end_of_burst(&mut self) -> Option<()> {
-        let latest = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            let quiet = (tokio::time::Instant::now() + QUIET).min(latest);
-            match timeout_at(quiet, self.notifications.next()).await {
-                Ok(notification) => drop(notification?),
-                Err(_) => return Some(()),
             }
         }
     }
@@ -137,7 +120,7 @@ impl Watcher {
             changed
         });
         let wanted = self.wanted.borrow_and_update().clone();
-        let now = Instant::now();
+        let now = Instant::now().into_std();
         for action in self.keep.actions(&dump, &wanted, now) {
             match self.requests.carry_out(action).await {
                 Ok(()) => self.keep.done(action, now),
@@ -146,5 +129,44 @@ impl Watcher {
             }
         }
         Ok(())
+    }
+}
+
+/// `None` if the notifications have ended.
+async fn end_of_burst(notifications: &mut (impl Stream + Unpin)) -> Option<()> {
+    let latest = Instant::now() + PATIENCE;
+    loop {
+        let quiet = (Instant::now() + QUIET).min(latest);
+        match timeout_at(quiet, notifications.next()).await {
+            Ok(notification) => drop(notification?),
+            Err(_) => return Some(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// How long a burst of this many notifications, 4 ms apart, is waited for.
+    async fn wait_for(notifications: u32) -> Duration {
+        let start = Instant::now();
+        let burst = stream::unfold(0, |sent| async move {
+            sleep(Duration::from_millis(if sent < notifications { 4 } else { 3_600_000 })).await;
+            Some(((), sent + 1))
+        });
+        assert_eq!(end_of_burst(&mut Box::pin(burst)).await, Some(()));
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_ends_with_silence_or_when_patience_does() {
+        assert_eq!(wait_for(0).await, QUIET);
+        assert_eq!(wait_for(5).await, QUIET + Duration::from_millis(20));
+        assert_eq!(wait_for(1000).await, PATIENCE);
+        assert_eq!(end_of_burst(&mut stream::empty::<()>()).await, None);
     }
 }

@@ -180,6 +180,20 @@ async fn what_stays_keeps_its_state_and_what_leaves_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn changes_around_a_target_do_not_disturb_its_checks() {
+    let bench = Bench::new(targets([1]), Duration::ZERO);
+    bench.script.set(key(2), true);
+    sleep(INTERVAL).await;
+    bench.script.set(key(1), false);
+    for round in 0..40 {
+        let others = (round % 2 == 0).then_some(2);
+        let _ = bench.targets.send_replace(targets([1].into_iter().chain(others)));
+        sleep(INTERVAL / 10).await;
+    }
+    assert!(!bench.up(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_check_starts_from_what_is_believed() {
     let mut bench = Bench::new(targets([1]), Duration::ZERO);
     bench.script.set(key(1), false);
