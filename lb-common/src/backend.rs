@@ -51,17 +51,29 @@ impl Backend {
     }
 }
 
-/// What the control plane knows about a backend. It stands in the map so that a restarted daemon
-/// goes on from it; the ring already follows it.
+/// What keeps a backend from new flows: a set. It stands in the map so that a restarted daemon goes
+/// on from it; the ring already follows it.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Condition(pub u8);
 
 impl Condition {
-    /// It takes new flows.
+    /// Nothing: it takes its share.
     pub const UP: Self = Self(0);
     /// Its checks fail: it takes no packets.
     pub const DOWN: Self = Self(1);
-    /// It takes no new flows.
+    /// An operator drains it: it takes no new flows.
     pub const DRAINING: Self = Self(2);
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in this set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
 }

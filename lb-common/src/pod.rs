@@ -3,6 +3,7 @@
 use aya::Pod;
 
 use crate::{
+    addr::Addr,
     backend::Backend,
     route::{NextHop, Prefix},
     service::{Reply, ReplyKey, Service, ServiceKey},
@@ -19,4 +20,4 @@ macro_rules! pod {
     )+ };
 }
 
-pod!(Backend, NextHop, Prefix, Reply, ReplyKey, Service, ServiceKey, Settings, Traffic);
+pod!(Addr, Backend, NextHop, Prefix, Reply, ReplyKey, Service, ServiceKey, Settings, Traffic);

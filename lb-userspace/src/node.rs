@@ -1,1 +1,120 @@
-//! Placeholder.
+//! A node, from its configuration to its end: the only place where the parts meet.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    api,
+    config::{AttachMode, Node, file::Loaded, validate::Problem},
+    control::{
+        Handle,
+        state::State,
+        task::{Facts, News, Orders, Task},
+    },
+    dataplane::kernel::{Interface, Kernel},
+    health, preflight,
+    topology::{self, Topology},
+};
+
+/// Runs the node until a signal ends the daemon. Packets go on then: the program, its maps and its
+/// links stay pinned for the next daemon.
+///
+/// # Errors
+///
+/// Nothing has been touched if the environment, the lock, the interfaces or the pinned state are
+/// at fault; an error of the configuration is a [`crate::config::file::Error`].
+pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
+    let node = loaded.config.node.clone();
+    preflight::environment(&node)?;
+    let _lock = preflight::lock(&node)?;
+    let topology = topology::netlink::snapshot().await?;
+    let interfaces = interfaces(&loaded, &topology)?;
+    let listener = api::server::bind(&node.socket())?;
+
+    let kernel = Kernel::load(loaded.config.limits, Some(&node.pin_dir))?;
+    let facts = facts(&kernel, &node, &interfaces);
+    let mut state = State::new(loaded.config, Arc::new(topology), kernel)?;
+    let _ = state.sync()?;
+    state.dataplane_mut().attach(&interfaces, node.mode, &node.pin_dir)?;
+    announce(&facts, &state);
+
+    let (handle, requests) = Handle::new();
+    let (targets, to_check) = watch::channel(Arc::new(state.targets()));
+    let (wanted, to_resolve) = watch::channel(state.wanted());
+    let (topology, _watcher) = topology::netlink::spawn(to_resolve)?;
+    let (health, _checker) = health::supervisor::spawn(to_check);
+    let orders = Orders { targets, wanted };
+    let task = Task { state, facts, orders };
+    let control = tokio::spawn(task.run(requests, News { health, topology }));
+
+    let stop = stop_signal()?;
+    api::server::serve(listener, handle, stop).await?;
+    // The last handle went with the server, so that the task ends after its last answer.
+    control.await?;
+    tracing::info!(
+        "stopped; packets go on through the pinned program: `rm -r {}` detaches it",
+        node.pin_dir.display()
+    );
+    Ok(())
+}
+
+fn interfaces(loaded: &Loaded, topology: &Topology) -> anyhow::Result<Vec<Interface>> {
+    let found = preflight::interfaces(&loaded.config.node.interfaces, topology);
+    let found = found.map_err(|(position, error)| {
+        loaded.reject(vec![Problem {
+            key: format!("node.interfaces[{position}]"),
+            message: error.to_string(),
+            remedy: "name interfaces of this machine, as `ip link` shows them".into(),
+        }])
+    })?;
+    Ok(found.into_iter().map(|(name, index)| Interface { name, index }).collect())
+}
+
+fn facts(kernel: &Kernel, node: &Node, interfaces: &[Interface]) -> Facts {
+    let mode = match node.mode {
+        AttachMode::Native => "native",
+        AttachMode::Generic => "generic",
+    };
+    let describe = |interface: &Interface| api::types::Interface {
+        name: interface.name.clone(),
+        index: interface.index,
+        mode: mode.into(),
+    };
+    Facts {
+        started: Instant::now(),
+        took_over: kernel.took_over(),
+        interfaces: interfaces.iter().map(describe).collect(),
+    }
+}
+
+fn announce(facts: &Facts, state: &State<Kernel>) {
+    for interface in &facts.interfaces {
+        tracing::info!("attached to {} ({})", interface.name, interface.mode);
+        if interface.mode == "generic" {
+            tracing::warn!(
+                "{}: generic mode runs after the packet was copied: expect a fraction of native \
+                 speed",
+                interface.name
+            );
+        }
+    }
+    let services = state.targets().len();
+    let how = if facts.took_over { "took over the pinned state" } else { "started anew" };
+    tracing::info!("{how}; checking {services} backends");
+}
+
+/// Ready when the daemon is to stop.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

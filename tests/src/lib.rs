@@ -1,1 +1,21 @@
-//! Placeholder
+//! The lab: network namespaces, a demo site with real servers, and the node under test.
+//!
+//! Everything here needs root. What it makes carries a prefix and is removed on drop; what a
+//! crashed run left behind is removed by [`cleanup`].
+
+pub mod cleanup;
+pub mod config;
+pub mod demo;
+pub mod error;
+pub mod netns;
+pub mod nginx;
+pub mod node;
+pub mod pass;
+pub mod plan;
+pub mod process;
+pub mod run;
+pub mod site;
+pub mod traffic;
+pub mod workspace;
+
+pub use error::Error;

@@ -1,1 +1,150 @@
-//! Placeholder.
+//! The command line.
+//!
+//! # Exit codes
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | Done; also if what a change asks for is so already, and if the reader of the output leaves. |
+//! | 1 | Failed: the daemon refused the request, or something went wrong on the way. |
+//! | 2 | Bad input: the command line or the configuration file. |
+//! | 3 | No daemon answers. |
+//!
+//! Data goes to stdout, everything else to stderr.
+
+mod args;
+mod change;
+mod check;
+mod docs;
+mod output;
+mod run;
+mod show;
+mod stats;
+mod table;
+mod units;
+
+use std::{io, process::ExitCode};
+
+use clap::Parser;
+
+use self::{
+    args::{Args, BackendCommand, Command, ServiceCommand},
+    output::Output,
+};
+use crate::{api::client, config::file};
+
+/// Why a command ends early.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("lb: {0}")]
+    Client(#[from] client::Error),
+    #[error("lb: {0}")]
+    NotFound(String),
+    /// Its lines begin with the file's name, as compilers' do.
+    #[error("{0}")]
+    Config(#[from] file::Error),
+    /// `lb check --json` has printed what is wrong already.
+    #[error("")]
+    Reported,
+    #[error("lb: LB_LOG: {0}; use a filter such as `info` or `lb_userspace=debug`")]
+    LogFilter(String),
+    #[error("lb: {0:#}")]
+    Node(anyhow::Error),
+    #[error("lb: cannot write to {to}: {source}")]
+    Write { to: String, source: io::Error },
+    #[error("lb: cannot start: {0}")]
+    Runtime(io::Error),
+}
+
+impl Error {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => 0,
+            Self::Client(client::Error::NoDaemon(_) | client::Error::Silent(_)) => 3,
+            Self::Config(_) | Self::Reported | Self::LogFilter(_) => 2,
+            // What only the machine can tell, such as a missing interface, may be the file's fault.
+            Self::Node(error) if error.chain().any(<dyn std::error::Error>::is::<file::Error>) => 2,
+            Self::Client(
+                client::Error::PermissionDenied(_)
+                | client::Error::Unreachable { .. }
+                | client::Error::Rejected { .. }
+                | client::Error::BadAnswer { .. },
+            )
+            | Self::NotFound(_)
+            | Self::Node(_)
+            | Self::Write { .. }
+            | Self::Runtime(_) => 1,
+        }
+    }
+}
+
+/// Runs the command that the process's arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Where help cannot be written, neither can a complaint.
+            let _written = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match execute(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = error.exit_code();
+            if code != 0 && !matches!(error, Error::Reported) {
+                output::complain(&error);
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn execute(Args { global, command }: Args) -> Result<(), Error> {
+    let output = Output::new(global.json);
+    let client = client::Client::new(global.socket);
+    match command {
+        Command::Run { config } => run::run(config.as_deref()),
+        Command::Check { file } => check::check(&file, output),
+        Command::Completions { shell } => docs::completions(shell, output),
+        Command::Man { directory } => docs::man(&directory, output),
+        Command::Status => block_on(show::status(&client, output)),
+        Command::Stats { watch } => block_on(stats::stats(&client, output, watch)),
+        Command::Service(ServiceCommand::List) => block_on(show::services(&client, output)),
+        Command::Backend(BackendCommand::List { service }) => {
+            block_on(show::backends(&client, output, service.as_deref()))
+        }
+        Command::Backend(BackendCommand::Change(order)) => {
+            block_on(change::change(&client, output, order.into()))
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    runtime()?.block_on(work)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_rejects_its_file_is_bad_input() {
+        let rejected = || file::Error::Invalid(Vec::new());
+        let wrapped = anyhow::Error::from(rejected()).context("cannot start");
+        assert_eq!(Error::Node(wrapped).exit_code(), 2);
+        assert_eq!(Error::Node(anyhow::anyhow!("no bpffs")).exit_code(), 1);
+    }
+
+    #[test]
+    fn codes_tell_a_missing_daemon_from_a_refusing_one() {
+        assert_eq!(Error::Client(client::Error::NoDaemon(PathBuf::new())).exit_code(), 3);
+        assert_eq!(Error::Client(client::Error::PermissionDenied(PathBuf::new())).exit_code(), 1);
+    }
+}

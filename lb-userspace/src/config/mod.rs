@@ -1,10 +1,17 @@
 //! The configuration: valid by construction.
 //!
 //! [`file`] turns TOML into a [`Config`] or into errors with line and key; [`validate`] holds the
-//! rules that span several keys, and serves changes made at run time as well.
+//! rules, and serves the changes made at run time ([`change`]) as well. [`document`] is TOML with
+//! lines, [`schema`] the keys, [`value`] the forms of values.
 
+mod change;
+mod document;
 pub mod file;
+mod schema;
 pub mod validate;
+mod value;
+
+pub use change::{change, find};
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
@@ -18,6 +25,8 @@ use lb_common::{
 pub const RING_SIZES: &[u32] = &[1021, 2039, 4093, 8191, 16381, 32749, 65537, 131_071];
 /// The ring size of a service that configures none.
 pub const DEFAULT_RING_SIZE: u32 = 65537;
+/// The seed of a node that configures none: public, so that only the ring's order is fixed by it.
+pub const DEFAULT_SEED: [u8; 16] = *b"lb default seed!";
 /// The largest weight of a backend.
 pub const MAX_WEIGHT: u16 = 1000;
 
@@ -95,7 +104,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { services: 1024, backends: 16_384, slots: 64 * 65_537, routes: 16_384, denied: 16_384 }
+        Self {
+            services: 1024,
+            backends: 16_384,
+            slots: 64 * 65_537,
+            routes: 16_384,
+            denied: 16_384,
+        }
     }
 }
 

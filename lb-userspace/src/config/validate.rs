@@ -1,5 +1,15 @@
-//! Placeholder.
-use super::Config;
+//! The rules of a configuration, pure over [`Config`]: they serve files and run-time changes alike.
+//!
+//! Here are the rules that look at several services; [`node`] and [`service`] have the others.
+
+mod node;
+mod service;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lb_common::service::ForwardMode;
+
+use super::{Config, Service};
 
 /// One violated rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +22,162 @@ pub struct Problem {
     pub remedy: String,
 }
 
-/// Checks the rules that span several keys.
-pub fn check(_config: &Config) -> Vec<Problem> {
-    Vec::new()
+impl Problem {
+    /// A problem with a key.
+    #[must_use]
+    pub fn new(
+        key: impl Into<String>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { key: key.into(), message: message.into(), remedy: remedy.into() }
+    }
+}
+
+/// Checks all rules; an empty answer means a valid configuration.
+#[must_use]
+pub fn check(config: &Config) -> Vec<Problem> {
+    let Config { node, limits, firewall, services } = config;
+    let mut problems = node::check(node);
+    problems.extend(node::check_limits(limits, firewall));
+    for (index, service) in services.iter().enumerate() {
+        problems.extend(service::check(index, service));
+    }
+    problems.extend(sums(config));
+    problems.extend(names(services));
+    problems.extend(keys(services));
+    problems.extend(vips_as_backends(services));
+    problems.extend(replies(services));
+    problems
+}
+
+/// What is allowed, but probably not meant.
+#[must_use]
+pub fn warnings(config: &Config) -> Vec<Problem> {
+    let services = config.services.iter().enumerate();
+    let mut warnings: Vec<_> = services
+        .filter(|(_, service)| service.backends.is_empty())
+        .map(|(index, service)| {
+            Problem::new(
+                format!("service[{index}]"),
+                format!("`{}` has no backends: its packets are dropped", service.name),
+                "add [[service.backend]] tables, or use `lb backend add`",
+            )
+        })
+        .collect();
+    if config.services.is_empty() {
+        let remedy = "add [[service]] tables (lb.example.toml shows them)";
+        warnings.push(Problem::new("service", "no services: nothing is balanced", remedy));
+    }
+    warnings
+}
+
+fn sums(config: &Config) -> Vec<Problem> {
+    let Config { node: _, limits, firewall: _, services } = config;
+    let backends = services.iter().map(|service| service.backends.len() as u64).sum();
+    let slots = services.iter().map(|service| u64::from(service.ring_size)).sum();
+    let rows = [
+        ("limits.services", "services", services.len() as u64, limits.services, ""),
+        ("limits.backends", "backends", backends, limits.backends, ""),
+        ("limits.slots", "slots", slots, limits.slots, ", or give services smaller rings"),
+    ];
+    rows.into_iter()
+        .filter(|(_, _, sum, limit, _)| *sum > u64::from(*limit))
+        .map(|(key, what, sum, limit, otherwise)| {
+            Problem::new(
+                key,
+                format!("{sum} {what} are configured, {limit} are allowed"),
+                format!("set `{key}` to {sum} or more{otherwise}"),
+            )
+        })
+        .collect()
+}
+
+fn names(services: &[Service]) -> Vec<Problem> {
+    repeated(services, |service| service.name.as_str())
+        .map(|(index, first)| {
+            Problem::new(
+                format!("service[{index}].name"),
+                format!("service[{first}] is named `{}` as well", services[index].name),
+                "give each service its own name",
+            )
+        })
+        .collect()
+}
+
+fn keys(services: &[Service]) -> Vec<Problem> {
+    repeated(services, Service::key)
+        .map(|(index, first)| {
+            let Service { name: _, vip, protocol, port, .. } = &services[index];
+            let first = &services[first].name;
+            Problem::new(
+                format!("service[{index}].vip"),
+                format!("{vip} port {port}/{} is the service `{first}` already", protocol.as_str()),
+                "use another vip, port or protocol, or put the backends into one service",
+            )
+        })
+        .collect()
+}
+
+/// The items whose key an earlier one has: their index, and the earlier one's.
+fn repeated<'a, T, K: Ord>(
+    items: &'a [T],
+    key: impl Fn(&'a T) -> K,
+) -> impl Iterator<Item = (usize, usize)> {
+    let mut firsts = BTreeMap::new();
+    let mut found = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        match *firsts.entry(key(item)).or_insert(index) {
+            first if first == index => {}
+            first => found.push((index, first)),
+        }
+    }
+    found.into_iter()
+}
+
+/// A VIP as a backend would send the packet to the node itself.
+fn vips_as_backends(services: &[Service]) -> Vec<Problem> {
+    let vips: BTreeSet<_> = services.iter().map(|service| service.vip).collect();
+    let mut problems = Vec::new();
+    for (index, service) in services.iter().enumerate() {
+        for (position, backend) in service.backends.iter().enumerate() {
+            if vips.contains(&backend.address) {
+                problems.push(Problem::new(
+                    format!("service[{index}].backend[{position}].address"),
+                    format!(
+                        "{} of backend `{}` is a VIP of this node",
+                        backend.address, backend.name
+                    ),
+                    "use the backend's own address",
+                ));
+            }
+        }
+    }
+    problems
+}
+
+/// The answers of a nat backend must lead back to one service.
+fn replies(services: &[Service]) -> Vec<Problem> {
+    let mut owners = BTreeMap::new();
+    let mut problems = Vec::new();
+    let nat = |(_, service): &(usize, &Service)| service.forward == ForwardMode::NAT;
+    for (index, service) in services.iter().enumerate().filter(nat) {
+        for (position, backend) in service.backends.iter().enumerate() {
+            let reply = (backend.address, backend.port, service.protocol);
+            let owner = *owners.entry(reply).or_insert(index);
+            if owner != index {
+                let (protocol, owner) = (service.protocol.as_str(), &services[owner].name);
+                let (address, port, name) = (backend.address, backend.port, &backend.name);
+                problems.push(Problem::new(
+                    format!("service[{index}].backend[{position}].address"),
+                    format!(
+                        "nat backend `{name}` ({address} port {port}/{protocol}) is in the service \
+                         `{owner}` already, and its answers could not be told apart"
+                    ),
+                    "let the backend listen on another port for this service",
+                ));
+            }
+        }
+    }
+    problems
 }

@@ -1,5 +1,9 @@
 //! The node's state and the one task that owns it.
 
+mod report;
+pub mod state;
+pub mod task;
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::types::{Backend, Change, Changed, Service, Stats, Status};

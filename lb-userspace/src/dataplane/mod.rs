@@ -1,1 +1,168 @@
-//! Placeholder.
+//! The packet path's maps behind one trait: the kernel's, or a fake for tests.
+
+pub mod fake;
+pub mod kernel;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lb_common::{
+    backend::Backend,
+    route::{NextHop, Prefix},
+    service::{Reply, ReplyKey, Service, ServiceKey},
+    settings::Settings,
+    slot::Slot,
+    stats::Traffic,
+    verdict::Verdict,
+};
+
+use crate::config::Limits;
+
+/// The eBPF object with the node's programs.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lb.o"));
+
+/// Why the packet path could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The object could not be loaded.
+    #[error("the kernel does not load the packet path: {0}")]
+    Load(#[source] Box<aya::EbpfError>),
+    /// The object lacks something: it was built from other sources.
+    #[error("the eBPF object has no {0}; rebuild with `cargo xtask build`")]
+    Missing(&'static str),
+    /// The verifier or the kernel refused a program.
+    #[error("the kernel refuses the program {name}: {source}")]
+    Program {
+        /// The program.
+        name: &'static str,
+        /// The kernel's words, with the verifier's log.
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// A map could not be read or written.
+    #[error("map {name}: {source}")]
+    Map {
+        /// The map.
+        name: &'static str,
+        /// The kernel's words.
+        source: Box<aya::maps::MapError>,
+    },
+    /// A map could not be mapped into memory, or a pin not be made.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, with the path.
+        what: String,
+        /// The kernel's words.
+        source: std::io::Error,
+    },
+    /// The program could not be attached.
+    #[error("{interface}: cannot attach the XDP program: {reason}")]
+    Attach {
+        /// The interface.
+        interface: String,
+        /// What the kernel said, and what to do.
+        reason: String,
+    },
+    /// The pinned state was made with other limits.
+    #[error(
+        "limits.{key} is {configured}, but the pinned state in {dir} was made with {pinned}; \
+         restore the old value, or delete that directory to start anew (this interrupts traffic)"
+    )]
+    OtherLimits {
+        /// The key.
+        key: &'static str,
+        /// What the configuration says.
+        configured: u32,
+        /// What the pinned map has.
+        pinned: u32,
+        /// Where it is pinned.
+        dir: String,
+    },
+    /// The pinned state was made by a version with another layout.
+    #[error(
+        "the pinned state in {dir} has layout {pinned}, this version needs {}; run the version \
+         that made it, or delete that directory to start anew (this interrupts traffic)",
+        lb_common::layout::ABI
+    )]
+    OtherLayout {
+        /// The layout found.
+        pinned: u32,
+        /// Where it is pinned.
+        dir: String,
+    },
+    /// A fake was told to fail.
+    #[error("injected failure")]
+    Injected,
+}
+
+/// All that the maps hold, but for the rings, which are read one by one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actual {
+    /// The settings, once written.
+    pub settings: Option<Settings>,
+    /// The services.
+    pub services: BTreeMap<ServiceKey, Service>,
+    /// The entries of the backend table that are not free, by place.
+    pub backends: BTreeMap<u32, Backend>,
+    /// The NAT backends' answers.
+    pub replies: BTreeMap<ReplyKey, Reply>,
+    /// The mirrored routes.
+    pub routes: BTreeMap<Prefix, NextHop>,
+    /// The denied prefixes.
+    pub denied: BTreeSet<Prefix>,
+    /// The interfaces that packets may leave by.
+    pub devices: BTreeSet<u32>,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Replaces the settings.
+    PutSettings(Settings),
+    /// Writes a place of the backend table.
+    PutBackend(u32, Backend),
+    /// Frees a place of the backend table.
+    FreeBackend(u32),
+    /// Zeroes a backend's counters before a new one uses them.
+    ResetTraffic(u32),
+    /// Stores words into the rings, by absolute place.
+    WriteSlots(Vec<(u32, Slot)>),
+    /// Adds or replaces a service.
+    PutService(ServiceKey, Service),
+    /// Removes a service.
+    RemoveService(ServiceKey),
+    /// Adds or replaces what a NAT backend's answers become.
+    PutReply(ReplyKey, Reply),
+    /// Removes it.
+    RemoveReply(ReplyKey),
+    /// Adds or replaces a route.
+    PutRoute(Prefix, NextHop),
+    /// Removes a route.
+    RemoveRoute(Prefix),
+    /// Denies a prefix.
+    Deny(Prefix),
+    /// No longer denies it.
+    Allow(Prefix),
+    /// Lets packets leave by an interface.
+    PutDevice(u32),
+    /// No longer.
+    RemoveDevice(u32),
+}
+
+/// The packet path's maps.
+pub trait Dataplane {
+    /// How much fits.
+    fn limits(&self) -> Limits;
+    /// All that the maps hold.
+    fn read(&self) -> Result<Actual, Error>;
+    /// `size` slots from the place `base` on.
+    fn slots(&self, base: u32, size: u32) -> Result<Vec<Slot>, Error>;
+    /// Makes one write.
+    fn apply(&mut self, op: &Op) -> Result<(), Error>;
+}
+
+/// The packet path's counters, which metrics read.
+pub trait Counters {
+    /// Packets by verdict, over all CPUs.
+    fn verdicts(&self) -> Result<Vec<(Verdict, u64)>, Error>;
+    /// One backend's traffic, over all CPUs.
+    fn traffic(&self, counter: u32) -> Result<Traffic, Error>;
+}

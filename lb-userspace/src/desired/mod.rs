@@ -1,1 +1,63 @@
-//! Placeholder.
+//! What the packet path should do: a pure function of what is configured and seen.
+
+mod derive;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lb_common::{
+    backend::Condition,
+    route::{NextHop, Prefix},
+    service::{ForwardMode, ServiceKey},
+    settings::Settings,
+};
+
+pub use self::derive::{Inputs, LastHops, derive};
+use crate::ring::Endpoint;
+
+/// The backends that an operator drains, by the names of service and backend.
+pub type Drains = BTreeSet<(String, String)>;
+
+/// The state that the maps are to be brought to. It names no places: those are the plan's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    /// The node's settings.
+    pub settings: Settings,
+    /// The services.
+    pub services: BTreeMap<ServiceKey, Service>,
+    /// The routes for the answers of NAT backends.
+    pub routes: BTreeMap<Prefix, NextHop>,
+    /// The denied prefixes.
+    pub denied: BTreeSet<Prefix>,
+    /// The interfaces that packets may leave by.
+    pub devices: BTreeSet<u32>,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// How packets reach the backends.
+    pub mode: ForwardMode,
+    /// The slots of its ring.
+    pub ring_size: u32,
+    /// Its pool.
+    pub backends: BTreeMap<Endpoint, Backend>,
+}
+
+/// A backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Its configured share.
+    pub weight: u16,
+    /// Whether it takes its share.
+    pub condition: Condition,
+    /// The way to it.
+    pub next_hop: NextHop,
+}
+
+impl Backend {
+    /// The share of new flows that it gets in relation to the others.
+    #[must_use]
+    pub fn share(&self) -> u16 {
+        if self.condition == Condition::UP { self.weight } else { 0 }
+    }
+}

@@ -1,5 +1,9 @@
 //! Health checks: they publish what they see and never touch maps.
 
+pub mod probe;
+pub mod sm;
+pub mod supervisor;
+
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use lb_common::service::ServiceKey;

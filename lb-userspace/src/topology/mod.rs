@@ -1,12 +1,18 @@
 //! How frames leave the node: what the kernel knows of links, routes and neighbours.
 
+mod dump;
+mod keep;
+pub mod netlink;
+mod requests;
+
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
 };
 
 use lb_common::{
-    addr::Mac,
+    addr::{Addr, Mac},
     route::{NextHop, Prefix},
 };
 
@@ -59,22 +65,152 @@ pub struct Path {
 }
 
 impl Topology {
-    /// The way to an address by the longest prefix, then the smallest metric.
+    /// The index of an interface, whether up or down.
     #[must_use]
-    pub fn path(&self, _to: IpAddr) -> Option<Path> {
-        None
+    pub fn interface(&self, name: &str) -> Option<u32> {
+        self.links.iter().find(|(_, link)| link.name == name).map(|(&index, _)| index)
+    }
+
+    /// The way to an address by the longest prefix, then the smallest metric.
+    ///
+    /// Routes over links that are down do not count.
+    #[must_use]
+    pub fn path(&self, to: IpAddr) -> Option<Path> {
+        self.usable_routes()
+            .filter(|route| covers(&route.prefix, to))
+            .min_by_key(|route| (Reverse(route.prefix.length), route.metric))
+            .map(|route| Path::by(route, to))
     }
 
     /// The resolved next hop of a path.
     #[must_use]
-    pub fn next_hop(&self, _path: &Path) -> Option<NextHop> {
-        None
+    pub fn next_hop(&self, path: &Path) -> Option<NextHop> {
+        let link = self.links.get(&path.interface).filter(|link| link.up)?;
+        let destination = *self.neighbours.get(&(path.interface, path.neighbour))?;
+        Some(NextHop { interface: path.interface, destination, source: link.mac })
     }
 
     /// All destinations that frames can be sent to at once, for the packet path's own lookups:
     /// prefixes behind resolved routers, and resolved neighbours as hosts.
+    ///
+    /// All entries but one are resolved: where an IPv6 prefix covers the IPv4-mapped addresses (as
+    /// `::/0` does) and IPv4 has no default route, `::ffff:0:0/96` is [`NextHop::UNRESOLVED`], so
+    /// that no IPv4 packet follows an IPv6 route.
     #[must_use]
     pub fn mirror(&self) -> BTreeMap<Prefix, NextHop> {
-        BTreeMap::new()
+        let best = self.best_routes();
+        let mut mirror: BTreeMap<_, _> = best
+            .values()
+            .filter_map(|route| self.behind_router(route))
+            .chain(self.neighbours.keys().filter_map(|&key| self.as_host(&best, key)))
+            .collect();
+        let mapped = |length| masked(Ipv4Addr::UNSPECIFIED.into(), length);
+        if mirror.keys().any(|prefix| prefix.length < 96 && mapped(prefix.length) == *prefix) {
+            let _ = mirror.entry(mapped(96)).or_insert(NextHop::UNRESOLVED);
+        }
+        mirror
+    }
+
+    /// The neighbours that must be resolved for packets to flow: those on the way to the wanted
+    /// addresses, and the routers of all routes, by which answers leave.
+    fn needed_neighbours(&self, wanted: &BTreeSet<IpAddr>) -> BTreeSet<(u32, IpAddr)> {
+        let best = self.best_routes();
+        let routers = best.values().filter_map(|route| Some((route.interface, route.gateway?)));
+        wanted
+            .iter()
+            .filter_map(|&address| longest(&best, address))
+            .map(|path| (path.interface, path.neighbour))
+            .chain(routers)
+            .filter(|&(_, neighbour)| self.is_sendable(neighbour))
+            .collect()
+    }
+
+    fn usable_routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes
+            .iter()
+            .filter(|route| self.links.get(&route.interface).is_some_and(|link| link.up))
+    }
+
+    /// The route that counts for every prefix.
+    fn best_routes(&self) -> BTreeMap<Prefix, &Route> {
+        let mut best = BTreeMap::<_, &Route>::new();
+        for route in self.usable_routes() {
+            let entry = best.entry(route.prefix).or_insert(route);
+            if route.metric < entry.metric {
+                *entry = route;
+            }
+        }
+        best
+    }
+
+    fn behind_router(&self, route: &Route) -> Option<(Prefix, NextHop)> {
+        let network = route.prefix.address.to_ip();
+        let unicast = !network.is_multicast() && !is_link_local(network) && !network.is_loopback();
+        let own = route.prefix.length == 128 && self.addresses.contains(&network);
+        let path = Path::by(route, network);
+        (!path.on_link && unicast && !own).then_some(())?;
+        Some((route.prefix, self.next_hop(&path)?))
+    }
+
+    fn as_host(
+        &self,
+        best: &BTreeMap<Prefix, &Route>,
+        (interface, address): (u32, IpAddr),
+    ) -> Option<(Prefix, NextHop)> {
+        (self.is_sendable(address) && !is_link_local(address)).then_some(())?;
+        let path =
+            longest(best, address).filter(|path| path.on_link && path.interface == interface)?;
+        Some((Prefix::host(address.into()), self.next_hop(&path)?))
+    }
+
+    /// Whether a host other than this one can have the address.
+    fn is_sendable(&self, address: IpAddr) -> bool {
+        !(address.is_multicast()
+            || address.is_loopback()
+            || address.is_unspecified()
+            || address == IpAddr::V4(Ipv4Addr::BROADCAST)
+            || self.addresses.contains(&address))
     }
 }
+
+impl Path {
+    fn by(route: &Route, to: IpAddr) -> Self {
+        Self {
+            neighbour: route.gateway.unwrap_or(to),
+            interface: route.interface,
+            on_link: route.gateway.is_none(),
+        }
+    }
+}
+
+/// Whether a prefix, of the address's own family, has the address: an IPv4 address is not within
+/// `::/0`, though its mapped form is.
+fn covers(prefix: &Prefix, address: IpAddr) -> bool {
+    prefix.address.is_v4() == address.is_ipv4() && masked(address, prefix.length) == *prefix
+}
+
+fn masked(address: IpAddr, length: u32) -> Prefix {
+    let bits = u128::from_be_bytes(Addr::from(address).octets());
+    let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
+    Prefix { length, address: Addr::from_v6((bits & mask).to_be_bytes()) }
+}
+
+/// [`Topology::path`] for many addresses: by lookups instead of a walk over all routes.
+fn longest(best: &BTreeMap<Prefix, &Route>, to: IpAddr) -> Option<Path> {
+    (0..=128)
+        .rev()
+        .filter_map(|length| best.get(&masked(to, length)))
+        .find(|route| covers(&route.prefix, to))
+        .map(|route| Path::by(route, to))
+}
+
+/// Link-local addresses mean something on one link only, which a prefix alone cannot name.
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! Changes of the pools at run time.
+
+use std::collections::BTreeSet;
+
+use super::{Backend, Config, validate};
+use crate::{api::types::Change, control::Rejection};
+
+/// The configuration after a change, and the names of the services it touched; `None` if all is
+/// so already.
+///
+/// Drains are not part of the configuration: for [`Change::Drain`] and [`Change::Undrain`] this
+/// only makes sure that the backend exists, and answers `None`.
+///
+/// # Errors
+/// [`Rejection::NotFound`] with the names that exist, or [`Rejection::Invalid`] if the result
+/// would break a rule.
+pub fn change(
+    config: &Config,
+    change: &Change,
+) -> Result<Option<(Config, Vec<String>)>, Rejection> {
+    let mut changed = config.clone();
+    let touched = match change {
+        Change::Add { service, name, address, port, weight } => {
+            let index = find_service(config, service)?;
+            let service = &mut changed.services[index];
+            let backend = Backend {
+                name: name.clone().unwrap_or_else(|| address.to_string()),
+                address: *address,
+                port: port.unwrap_or(service.port),
+                weight: weight.unwrap_or(1),
+            };
+            if service.backends.contains(&backend) {
+                return Ok(None);
+            }
+            service.backends.push(backend);
+            BTreeSet::from([index])
+        }
+        Change::Remove { backend, service } => {
+            let found = find(config, backend, service.as_deref())?;
+            for &(index, position) in &found {
+                let _removed = changed.services[index].backends.remove(position);
+            }
+            found.into_iter().map(|(index, _)| index).collect()
+        }
+        Change::Weight { backend, service, weight } => {
+            let found = find(config, backend, service.as_deref())?;
+            let mut touched = BTreeSet::new();
+            for (index, position) in found {
+                let old = &mut changed.services[index].backends[position].weight;
+                if std::mem::replace(old, *weight) != *weight {
+                    let _new = touched.insert(index);
+                }
+            }
+            touched
+        }
+        Change::Drain { backend, service } | Change::Undrain { backend, service } => {
+            let _found = find(config, backend, service.as_deref())?;
+            BTreeSet::new()
+        }
+    };
+    if touched.is_empty() {
+        return Ok(None);
+    }
+    let problems = validate::check(&changed);
+    if problems.is_empty() {
+        let names = touched.into_iter().map(|index| config.services[index].name.clone()).collect();
+        return Ok(Some((changed, names)));
+    }
+    let sentences: Vec<_> =
+        problems.iter().map(|problem| format!("{}; {}", problem.message, problem.remedy)).collect();
+    Err(Rejection::Invalid(sentences.join("\n")))
+}
+
+/// The backends of a name: indexes into [`Config::services`] and [`super::Service::backends`], at
+/// most one a service. In all services if `service` is `None`.
+///
+/// # Errors
+/// [`Rejection::NotFound`] with the names that exist, if there is none.
+pub fn find(
+    config: &Config,
+    backend: &str,
+    service: Option<&str>,
+) -> Result<Vec<(usize, usize)>, Rejection> {
+    let only = service.map(|service| find_service(config, service)).transpose()?;
+    let services: Vec<_> = config
+        .services
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| only.is_none_or(|only| only == *index))
+        .collect();
+    let found: Vec<_> = services
+        .iter()
+        .filter_map(|(index, service)| {
+            let position = service.backends.iter().position(|it| it.name == backend)?;
+            Some((*index, position))
+        })
+        .collect();
+    if found.is_empty() {
+        let names = services.iter().flat_map(|(_, service)| &service.backends);
+        let known = list(names.map(|backend| backend.name.as_str()));
+        let place = service.map(|service| format!(" in `{service}`")).unwrap_or_default();
+        return Err(Rejection::NotFound(format!(
+            "there is no backend `{backend}`{place}; the backends are: {known}"
+        )));
+    }
+    Ok(found)
+}
+
+fn find_service(config: &Config, name: &str) -> Result<usize, Rejection> {
+    config.services.iter().position(|service| service.name == name).ok_or_else(|| {
+        let known = list(config.services.iter().map(|service| service.name.as_str()));
+        Rejection::NotFound(format!("there is no service `{name}`; the services are: {known}"))
+    })
+}
+
+/// Names in order, once each; a long list is cut.
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 20;
+    let names: BTreeSet<_> = names.collect();
+    let shown: Vec<_> = names.iter().copied().take(SHOWN).collect();
+    match (shown.is_empty(), names.len() - shown.len()) {
+        (true, _) => "(none)".to_owned(),
+        (false, 0) => shown.join(", "),
+        (false, more) => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file;
+
+    fn config() -> Config {
+        file::embedded().unwrap().config
+    }
+
+    fn add(service: &str, address: &str) -> Change {
+        let (name, port, weight) = (None, None, None);
+        Change::Add {
+            service: service.into(),
+            name,
+            address: address.parse().unwrap(),
+            port,
+            weight,
+        }
+    }
+
+    fn weight(backend: &str, service: Option<&str>, weight: u16) -> Change {
+        Change::Weight { backend: backend.into(), service: service.map(Into::into), weight }
+    }
+
+    #[test]
+    fn a_backend_is_added_with_defaults_once() {
+        let (after, touched) = change(&config(), &add("web", "10.0.0.14")).unwrap().unwrap();
+        assert_eq!(touched, ["web"]);
+        let new = Backend {
+            name: "10.0.0.14".into(),
+            address: [10, 0, 0, 14].into(),
+            port: 80,
+            weight: 1,
+        };
+        assert_eq!(after.services[0].backends.last(), Some(&new));
+        let mut expected = config();
+        expected.services[0].backends.push(new);
+        assert_eq!(after, expected, "nothing else changes");
+        assert_eq!(change(&after, &add("web", "10.0.0.14")), Ok(None));
+    }
+
+    #[test]
+    fn a_change_touches_all_services_of_a_name_or_one() {
+        let (after, touched) = change(&config(), &weight("web2", None, 5)).unwrap().unwrap();
+        assert_eq!(touched, ["web", "web6", "app", "app6"]);
+        assert!(after.services.iter().all(|service| service.backends[1].weight == 5));
+        let (_, touched) = change(&after, &weight("web2", Some("app"), 7)).unwrap().unwrap();
+        assert_eq!(touched, ["app"]);
+        assert_eq!(change(&after, &weight("web2", None, 5)), Ok(None));
+
+        let remove = Change::Remove { backend: "web1".into(), service: Some("web6".into()) };
+        let (after, touched) = change(&config(), &remove).unwrap().unwrap();
+        assert_eq!(touched, ["web6"]);
+        let counts: Vec<_> = after.services.iter().map(|it| it.backends.len()).collect();
+        assert_eq!(counts, [3, 2, 3, 3]);
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_invalid() {
+        let invalid = |order: &Change| match change(&config(), order) {
+            Err(Rejection::Invalid(message)) => message,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            invalid(&add("web", "fd00::99")),
+            "fd00::99 of backend `fd00::99` is IPv6, but the VIP 10.0.0.10 is IPv4; use the \
+             backend's IPv4 address, or make a service with an IPv6 VIP"
+        );
+        assert_eq!(
+            invalid(&weight("web1", Some("web"), 1001)),
+            "1001 is not a weight; use 0 to 1000"
+        );
+        let one_left = ["web2", "web3"].iter().fold(config(), |config, name| {
+            change(&config, &weight(name, None, 0)).unwrap().unwrap().0
+        });
+        let last = Change::Remove { backend: "web1".into(), service: Some("web".into()) };
+        assert!(matches!(change(&one_left, &last), Err(Rejection::Invalid(_))));
+    }
+
+    #[test]
+    fn unknown_names_are_answered_with_the_known() {
+        let drain = |backend: &str, service: Option<&str>| {
+            let (backend, service) = (backend.into(), service.map(Into::into));
+            change(&config(), &Change::Drain { backend, service })
+        };
+        assert_eq!(drain("web1", None), Ok(None));
+        let not_found = |text: &str| Err(Rejection::NotFound(text.into()));
+        assert_eq!(
+            drain("web9", Some("app")),
+            not_found("there is no backend `web9` in `app`; the backends are: web1, web2, web3")
+        );
+        assert_eq!(
+            drain("web1", Some("wbe")),
+            not_found("there is no service `wbe`; the services are: app, app6, web, web6")
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! The keys of a configuration file, and their defaults.
+
+use std::{cell::RefCell, path::PathBuf, time::Duration};
+
+use lb_common::addr::Protocol;
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    AttachMode, Backend, Check, CheckKind, Config, DEFAULT_RING_SIZE, DEFAULT_SEED, Firewall,
+    Limits, Node, Service,
+    document::{Reported, Table, all},
+    validate::Problem,
+    value::{self, Fault},
+};
+
+const ROOT: &[&str] = &["node", "limits", "firewall", "service"];
+const NODE: &[&str] = &["interfaces", "mode", "runtime_dir", "pin_dir", "seed"];
+const LIMITS: &[&str] = &["services", "backends", "slots", "routes", "denied"];
+const FIREWALL: &[&str] = &["deny"];
+const SERVICE: &[&str] =
+    &["name", "vip", "protocol", "port", "forward", "ring_size", "check", "backend"];
+const CHECK: &[&str] = &["type", "path", "port", "interval", "timeout", "rise", "fall"];
+const BACKEND: &[&str] = &["name", "address", "port", "weight"];
+
+/// All keys by table, by the headers that they stand under.
+pub const KEYS: &[(&str, &[&str])] = &[
+    ("", ROOT),
+    ("node", NODE),
+    ("limits", LIMITS),
+    ("firewall", FIREWALL),
+    ("service", SERVICE),
+    ("service.check", CHECK),
+    ("service.backend", BACKEND),
+];
+
+/// What a document says.
+pub(super) struct Content {
+    /// The configuration, without what could not be read: where `problems` is not empty, it serves
+    /// only to find more of them.
+    pub(super) config: Config,
+    /// The place in the file of each service of `config`.
+    pub(super) places: Vec<usize>,
+    /// What is wrong with keys and the forms of their values.
+    pub(super) problems: Vec<Problem>,
+    /// What is allowed, but probably not meant.
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// Reads a whole document.
+pub(super) fn read(document: &DeTable<'_>) -> Content {
+    let problems = RefCell::default();
+    let mut warnings = Vec::new();
+    let root = Table::root(document, ROOT, &problems);
+
+    let node = node(&root, &mut warnings);
+    let limits = limits(&root);
+    let firewall = root.table("firewall", FIREWALL).and_then(|table| firewall(&table));
+    let (mut services, mut places) = (Vec::new(), Vec::new());
+    for (place, table) in root.tables("service", SERVICE).unwrap_or_default().iter().enumerate() {
+        if let Ok(service) = table.as_ref().map_err(|&reported| reported).and_then(service) {
+            services.push(service);
+            places.push(place);
+        }
+    }
+    let config = Config { node, limits, firewall: firewall.unwrap_or_default(), services };
+    Content { config, places, problems: problems.into_inner(), warnings }
+}
+
+/// What cannot be read gets its default: the rules then still see the rest.
+fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
+    let defaults = Node {
+        interfaces: Vec::new(),
+        mode: AttachMode::Native,
+        runtime_dir: PathBuf::from("/run/lb"),
+        pin_dir: PathBuf::from("/sys/fs/bpf/lb"),
+        seed: DEFAULT_SEED,
+    };
+    let Ok(table) = root.table("node", NODE) else { return defaults };
+    let interfaces = table.list("interfaces", value::text);
+    let seed = table.optional("seed", value::seed);
+    if let Ok(None) = seed {
+        warnings.push(Problem::new(
+            "node.seed",
+            "missing: the default is public, so that anybody can aim flows at one backend",
+            "set it to the output of `openssl rand -hex 16`, the same on all nodes of a cluster",
+        ));
+    }
+    Node {
+        // A name that breaks no rule stands for those that cannot be read.
+        interfaces: interfaces.unwrap_or_else(|_| vec!["eth0".to_owned()]),
+        mode: table.or("mode", defaults.mode, value::attach_mode).unwrap_or(defaults.mode),
+        runtime_dir: directory(&table, "runtime_dir", defaults.runtime_dir),
+        pin_dir: directory(&table, "pin_dir", defaults.pin_dir),
+        seed: seed.ok().flatten().unwrap_or(defaults.seed),
+    }
+}
+
+fn directory(table: &Table<'_>, key: &str, default: PathBuf) -> PathBuf {
+    table.optional(key, value::path).ok().flatten().unwrap_or(default)
+}
+
+/// As [`node`]: what cannot be read gets its default.
+fn limits(root: &Table<'_>) -> Limits {
+    let defaults = Limits::default();
+    let Ok(table) = root.table("limits", LIMITS) else { return defaults };
+    let limit = |key, default| table.or(key, default, value::count).unwrap_or(default);
+    Limits {
+        services: limit("services", defaults.services),
+        backends: limit("backends", defaults.backends),
+        slots: limit("slots", defaults.slots),
+        routes: limit("routes", defaults.routes),
+        denied: limit("denied", defaults.denied),
+    }
+}
+
+fn firewall(table: &Table<'_>) -> Result<Firewall, Reported> {
+    Ok(Firewall { deny: table.list("deny", value::prefix)? })
+}
+
+fn service(table: &Table<'_>) -> Result<Service, Reported> {
+    let name = table.required("name", "\"web\"", value::text);
+    let vip = table.required("vip", "\"192.0.2.10\"", value::address);
+    let protocol = table.or("protocol", Protocol::TCP, value::protocol);
+    let port = table.required("port", "80", value::port);
+    let forward = table.required("forward", "\"l2\"` or `forward = \"nat\"", value::forward_mode);
+    let ring_size = table.or("ring_size", DEFAULT_RING_SIZE, value::count);
+    let check = table.optional_table("check", CHECK);
+    let check = check.and_then(|table| table.as_ref().map(self::check).transpose());
+    let backends = table.tables("backend", BACKEND).and_then(|backends| {
+        // Where the service's own port is unreadable, this service ends here anyway.
+        let default_port = port.unwrap_or_default();
+        all(backends.into_iter().map(|table| backend(&table?, default_port)))
+    });
+    Ok(Service {
+        name: name?,
+        vip: vip?,
+        protocol: protocol?,
+        port: port?,
+        forward: forward?,
+        ring_size: ring_size?,
+        check: check?,
+        backends: backends?,
+    })
+}
+
+fn backend(table: &Table<'_>, default_port: u16) -> Result<Backend, Reported> {
+    let address = table.required("address", "\"10.0.0.11\"", value::address);
+    let name = table.optional("name", value::text);
+    let port = table.or("port", default_port, value::port);
+    let weight = table.or("weight", 1, value::weight);
+    let address = address?;
+    Ok(Backend {
+        name: name?.unwrap_or_else(|| address.to_string()),
+        address,
+        port: port?,
+        weight: weight?,
+    })
+}
+
+fn check(table: &Table<'_>) -> Result<Check, Reported> {
+    let kind = check_kind(table);
+    let port = table.optional("port", value::port);
+    let interval = table.or("interval", Duration::from_secs(1), value::duration);
+    let timeout = table.or("timeout", Duration::from_millis(500), value::duration);
+    let rise = table.or("rise", 2, value::count);
+    let fall = table.or("fall", 3, value::count);
+    Ok(Check {
+        kind: kind?,
+        port: port?,
+        interval: interval?,
+        timeout: timeout?,
+        rise: rise?,
+        fall: fall?,
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Type {
+    Tcp,
+    Http,
+}
+
+fn check_kind(table: &Table<'_>) -> Result<CheckKind, Reported> {
+    let kinds = [("tcp", Type::Tcp), ("http", Type::Http)];
+    let read = |value: &DeValue<'_>| value::choice(value, &kinds);
+    let kind = table.required("type", "\"http\"", read);
+    let path = table.optional("path", value::text);
+    match (kind?, path?) {
+        (Type::Tcp, None) => Ok(CheckKind::Tcp),
+        (Type::Tcp, Some(_)) => {
+            let remedy = "remove it, or set `type = \"http\"`";
+            Err(table.fault("path", Fault::new("a tcp check has no path", remedy)))
+        }
+        (Type::Http, path) => Ok(CheckKind::Http { path: path.unwrap_or_else(|| "/".to_owned()) }),
+    }
+}

@@ -1,0 +1,90 @@
+//! The rules of `[node]`, `[limits]` and `[firewall]`.
+
+use std::path::Path;
+
+use super::{Problem, repeated};
+use crate::config::{Firewall, Limits, Node};
+
+/// `IFNAMSIZ` of the kernel, without its final NUL.
+const INTERFACE_NAME_MAX: usize = 15;
+/// `sun_path` (unix(7)), without its final NUL.
+const SOCKET_PATH_MAX: usize = 107;
+
+pub(super) fn check(node: &Node) -> Vec<Problem> {
+    let mut problems = interfaces(&node.interfaces);
+    for (key, path) in [("node.runtime_dir", &node.runtime_dir), ("node.pin_dir", &node.pin_dir)] {
+        problems.extend(directory(key, path));
+    }
+    let socket = node.socket();
+    if socket.as_os_str().len() > SOCKET_PATH_MAX {
+        problems.push(Problem::new(
+            "node.runtime_dir",
+            format!("the socket's path {} is over {SOCKET_PATH_MAX} bytes", socket.display()),
+            "use a shorter directory",
+        ));
+    }
+    problems
+}
+
+fn interfaces(names: &[String]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if names.is_empty() {
+        let remedy =
+            "name the interfaces that packets arrive at, such as `interfaces = [\"eth0\"]`";
+        problems.push(Problem::new("node.interfaces", "no interface is named", remedy));
+    }
+    for (index, name) in names.iter().enumerate().filter(|(_, name)| !is_interface_name(name)) {
+        problems.push(Problem::new(
+            format!("node.interfaces[{index}]"),
+            format!("`{}` cannot be the name of an interface", name.escape_debug()),
+            format!("use a name that `ip link` shows, of 1 to {INTERFACE_NAME_MAX} bytes"),
+        ));
+    }
+    problems.extend(repeated(names, String::clone).map(|(index, _)| {
+        Problem::new(
+            format!("node.interfaces[{index}]"),
+            format!("`{}` is named twice", names[index]),
+            "name each interface once",
+        )
+    }));
+    problems
+}
+
+/// `dev_valid_name` of the kernel (net/core/dev.c).
+fn is_interface_name(name: &str) -> bool {
+    (1..=INTERFACE_NAME_MAX).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.contains(|c: char| c == '/' || c == ':' || c == '\0' || c.is_whitespace())
+}
+
+fn directory(key: &str, path: &Path) -> Option<Problem> {
+    let wrong = !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0);
+    wrong.then(|| {
+        let message = format!("{:?} is not an absolute path", path.display().to_string());
+        Problem::new(key, message, "begin it with `/`")
+    })
+}
+
+pub(super) fn check_limits(limits: &Limits, firewall: &Firewall) -> Vec<Problem> {
+    let Limits { services, backends, slots, routes, denied } = *limits;
+    let rows = [
+        ("limits.services", services),
+        ("limits.backends", backends),
+        ("limits.slots", slots),
+        ("limits.routes", routes),
+        ("limits.denied", denied),
+    ];
+    let zeros = rows.into_iter().filter(|(_, limit)| *limit == 0);
+    let mut problems: Vec<_> = zeros
+        .map(|(key, _)| Problem::new(key, "0 is out of range", format!("use 1 to {}", u32::MAX)))
+        .collect();
+    let listed = firewall.deny.len();
+    if listed > denied as usize {
+        problems.push(Problem::new(
+            "firewall.deny",
+            format!("{listed} prefixes are denied, {denied} are allowed"),
+            format!("set `limits.denied` to {listed} or more"),
+        ));
+    }
+    problems
+}

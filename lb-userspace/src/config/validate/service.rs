@@ -1,0 +1,187 @@
+//! The rules within one service.
+
+use std::{net::IpAddr, time::Duration};
+
+use lb_common::{service::ForwardMode, slot::INDEX_MAX};
+
+use super::{Problem, repeated};
+use crate::config::{
+    Backend, Check, CheckKind, MAX_WEIGHT, RING_SIZES, Service,
+    value::{Fault, not_a_port, not_a_weight},
+};
+
+/// Longer than any sensible check, and far from what clocks can count.
+const INTERVAL_MAX: Duration = Duration::from_secs(3600);
+const NAME_MAX: usize = 64;
+
+pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
+    let Service { name, vip, protocol: _, port, forward: _, ring_size, check, backends } = service;
+    let key = |key: &str| format!("service[{index}].{key}");
+    let mut problems = Vec::new();
+    problems.extend(named(key("name"), name));
+    problems.extend(host(key("vip"), *vip));
+    if *port == 0 {
+        problems.push(at(key("port"), not_a_port(port)));
+    }
+    if !RING_SIZES.contains(ring_size) {
+        let sizes: Vec<_> = RING_SIZES.iter().map(u32::to_string).collect();
+        problems.push(Problem::new(
+            key("ring_size"),
+            format!("{ring_size} is not a ring size"),
+            format!("use one of {}", sizes.join(", ")),
+        ));
+    }
+    problems.extend(check.iter().flat_map(|check| self::check_check(&key("check"), check)));
+    for (position, backend) in backends.iter().enumerate() {
+        problems.extend(self::backend(&key(&format!("backend[{position}]")), service, backend));
+    }
+    problems.extend(pool(&key("backend"), service));
+    problems
+}
+
+fn at(key: String, Fault { message, remedy }: Fault) -> Problem {
+    Problem { key, message, remedy }
+}
+
+fn backend(key: &str, service: &Service, backend: &Backend) -> Vec<Problem> {
+    let Backend { name, address, port, weight } = backend;
+    let mut problems = Vec::new();
+    problems.extend(named(format!("{key}.name"), name));
+    problems.extend(host(format!("{key}.address"), *address));
+    if address.is_ipv4() != service.vip.is_ipv4() {
+        let family = |address: &IpAddr| if address.is_ipv4() { "IPv4" } else { "IPv6" };
+        let (theirs, ours) = (family(address), family(&service.vip));
+        problems.push(Problem::new(
+            format!("{key}.address"),
+            format!(
+                "{address} of backend `{name}` is {theirs}, but the VIP {} is {ours}",
+                service.vip
+            ),
+            format!("use the backend's {ours} address, or make a service with an {theirs} VIP"),
+        ));
+    }
+    if *port == service.port {
+        // A port that is taken over from the service is judged there.
+    } else if *port == 0 {
+        problems.push(at(format!("{key}.port"), not_a_port(port)));
+    } else if service.forward == ForwardMode::L2 {
+        problems.push(Problem::new(
+            format!("{key}.port"),
+            format!(
+                "{port} differs from the service's port {}, which l2 cannot rewrite",
+                service.port
+            ),
+            "remove it, or set the service's `forward = \"nat\"`",
+        ));
+    }
+    if *weight > MAX_WEIGHT {
+        problems.push(at(format!("{key}.weight"), not_a_weight(weight)));
+    }
+    problems
+}
+
+/// The rules of a service's backends together; `key` is the array's.
+fn pool(key: &str, service: &Service) -> Vec<Problem> {
+    let Service { name, backends, .. } = service;
+    let mut problems = Vec::new();
+    if backends.len() > usize::from(INDEX_MAX) {
+        problems.push(Problem::new(
+            key,
+            format!("`{name}` has {} backends, a ring names at most {INDEX_MAX}", backends.len()),
+            "spread them over several services",
+        ));
+    }
+    if !backends.is_empty() && backends.iter().all(|backend| backend.weight == 0) {
+        problems.push(Problem::new(
+            format!("{key}[0].weight"),
+            format!("all backends of `{name}` have weight 0: none takes connections"),
+            "give at least one of them a weight above 0",
+        ));
+    }
+    problems.extend(repeated(backends, |backend| backend.name.as_str()).map(|(index, first)| {
+        Problem::new(
+            format!("{key}[{index}].name"),
+            format!("backend[{first}] of `{name}` is named `{}` as well", backends[index].name),
+            "give each backend of a service its own name",
+        )
+    }));
+    let same = repeated(backends, |backend| (backend.address, backend.port));
+    problems.extend(same.map(|(index, first)| {
+        let Backend { name: this, address, port, weight: _ } = &backends[index];
+        let first = &backends[first].name;
+        Problem::new(
+            format!("{key}[{index}].address"),
+            format!("{address} port {port} is in `{name}` twice, as `{first}` and as `{this}`"),
+            "remove one, and use `weight` for a larger share",
+        )
+    }));
+    problems
+}
+
+fn check_check(key: &str, check: &Check) -> Vec<Problem> {
+    let Check { kind, port, interval, timeout, rise, fall } = check;
+    let spell = |span: &Duration| humantime::format_duration(*span).to_string();
+    let mut problems = Vec::new();
+    let mut add = |name: &str, message: String, remedy: &str| {
+        problems.push(Problem::new(format!("{key}.{name}"), message, remedy));
+    };
+    if let CheckKind::Http { path } = kind
+        && !(path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
+        let message = format!("\"{}\" is not a path", path.escape_debug());
+        add("path", message, "begin it with `/`, and write other than visible ASCII as %XX");
+    }
+    if let Some(0) = port {
+        let Fault { message, remedy } = not_a_port(&0);
+        add("port", message, &remedy);
+    }
+    if *interval > INTERVAL_MAX {
+        add("interval", format!("{} is too long", spell(interval)), "use at most \"1h\"");
+    }
+    if timeout.is_zero() {
+        add("timeout", "no check can succeed in no time".to_owned(), "use \"500ms\", for example");
+    } else if timeout >= interval {
+        let (timeout, interval) = (spell(timeout), spell(interval));
+        let message = format!("{timeout} is not less than the interval of {interval}");
+        add("timeout", message, "shorten it, or lengthen `interval`");
+    }
+    for (name, number) in [("rise", rise), ("fall", fall)] {
+        if *number == 0 {
+            add(name, "0 results cannot change anything".to_owned(), "use 1 or more");
+        }
+    }
+    problems
+}
+
+/// Names go into tables, metrics and command lines.
+fn named(key: String, name: &str) -> Option<Problem> {
+    let fits = (1..=NAME_MAX).contains(&name.len())
+        && !name.contains(|c: char| c.is_whitespace() || c.is_control())
+        && !name.starts_with('-');
+    (!fits).then(|| {
+        Problem::new(
+            key,
+            format!("\"{}\" cannot be a name", name.escape_debug()),
+            format!("use 1 to {NAME_MAX} bytes without spaces, beginning with other than `-`"),
+        )
+    })
+}
+
+/// An address that packets can be sent to and that names one host.
+fn host(key: String, address: IpAddr) -> Option<Problem> {
+    let kind = match address {
+        _ if address.is_unspecified() => "unspecified",
+        _ if address.is_multicast() => "a multicast address",
+        _ if address.is_loopback() => "a loopback address",
+        IpAddr::V4(v4) if v4.is_broadcast() => "the broadcast address",
+        IpAddr::V4(v4) if v4.octets()[0] == 0 => "of \"this network\" (RFC 1122)",
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => "an IPv4-mapped address",
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => "a link-local address",
+        IpAddr::V4(_) | IpAddr::V6(_) => return None,
+    };
+    let remedy = match kind {
+        "an IPv4-mapped address" => "write it as an IPv4 address",
+        _ => "use a unicast address that is routed to one host",
+    };
+    Some(Problem::new(key, format!("{address} is {kind}"), remedy))
+}

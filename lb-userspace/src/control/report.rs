@@ -1,0 +1,158 @@
+//! The node's state in the API's words.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use lb_common::service::ServiceKey;
+
+use super::state::State;
+use crate::{
+    api::types::{Admin, Backend, Health, Service, Traffic},
+    config,
+    dataplane::{Actual, Counters, Dataplane},
+    health::TargetKey,
+    reconcile,
+    ring::Endpoint,
+};
+
+/// Where each backend counts.
+type CounterIndex = BTreeMap<(ServiceKey, Endpoint), lb_common::backend::Backend>;
+
+impl<D: Dataplane + Counters> State<D> {
+    /// The backends, in the configuration's order.
+    pub fn backends(&self) -> Result<Vec<Backend>, reconcile::Error> {
+        let lines = lines(&self.reconciler.actual()?);
+        let pairs = self.config.services.iter().flat_map(|service| {
+            service.backends.iter().map(move |backend| (service, backend))
+        });
+        pairs.map(|(service, backend)| self.backend(service, backend, &lines)).collect()
+    }
+
+    fn backend(
+        &self,
+        service: &config::Service,
+        backend: &config::Backend,
+        lines: &CounterIndex,
+    ) -> Result<Backend, reconcile::Error> {
+        let socket = SocketAddr::new(backend.address, backend.port);
+        let endpoint = Endpoint::from(socket);
+        let line = lines.get(&(service.key(), endpoint));
+        let drained = self.drains.contains(&(service.name.clone(), backend.name.clone()));
+        let (health, health_reason) = self.health_of(service, socket);
+        Ok(Backend {
+            service: service.name.clone(),
+            name: backend.name.clone(),
+            address: backend.address,
+            port: backend.port,
+            weight: backend.weight,
+            admin: if drained { Admin::Drain } else { Admin::Ready },
+            health,
+            health_reason,
+            share: self.share(service.key(), endpoint),
+            next_hop: line.map(|line| line.next_hop).filter(|hop| hop.is_resolved()).map(|hop| {
+                let link = self.topology.links.get(&hop.interface);
+                let name = link.map_or_else(|| hop.interface.to_string(), |it| it.name.clone());
+                format!("{name} {}", hop.destination)
+            }),
+            traffic: match line {
+                Some(line) => traffic(self.reconciler.dataplane().traffic(line.counter)?),
+                None => Traffic::default(),
+            },
+        })
+    }
+
+    fn health_of(&self, service: &config::Service, backend: SocketAddr) -> (Health, String) {
+        if service.check.is_none() {
+            return (Health::Unchecked, "the service has no check".into());
+        }
+        match self.health.get(&TargetKey { service: service.key(), backend }) {
+            Some(finding) if finding.up => (Health::Up, finding.reason.clone()),
+            Some(finding) => (Health::Down, finding.reason.clone()),
+            None => (Health::Up, "not checked yet".into()),
+        }
+    }
+
+    fn share(&self, key: ServiceKey, endpoint: Endpoint) -> f64 {
+        let ring = self.reconciler.rings().get(&key);
+        ring.map_or(0.0, |ring| ring.share(&endpoint))
+    }
+
+    /// The services, in the configuration's order.
+    pub fn services(&self) -> Result<Vec<Service>, reconcile::Error> {
+        let backends = self.backends()?;
+        let services = self.config.services.iter().map(|service| {
+            let pool: Vec<_> = backends.iter().filter(|it| it.service == service.name).collect();
+            Service {
+                name: service.name.clone(),
+                vip: service.vip,
+                protocol: service.protocol.as_str().into(),
+                port: service.port,
+                forward: service.forward.as_str().into(),
+                ring_size: service.ring_size,
+                backends: pool.len(),
+                backends_up: pool.iter().filter(|it| it.health != Health::Down).count(),
+                traffic: pool.iter().map(|it| it.traffic).fold(Traffic::default(), sum),
+            }
+        });
+        Ok(services.collect())
+    }
+
+    /// The packets by verdict.
+    pub fn verdicts(&self) -> Result<BTreeMap<String, u64>, reconcile::Error> {
+        let verdicts = self.reconciler.dataplane().verdicts()?;
+        Ok(verdicts.into_iter().map(|(verdict, n)| (verdict.as_str().into(), n)).collect())
+    }
+
+    /// What is wrong at the moment, in sentences.
+    pub fn problems(&self) -> Result<Vec<String>, reconcile::Error> {
+        let mut problems: Vec<String> = self.failure.iter().cloned().collect();
+        let backends = self.backends()?;
+        for service in &self.config.services {
+            let mut pool = backends.iter().filter(|it| it.service == service.name);
+            if pool.all(|backend| backend.share == 0.0) {
+                problems.push(format!("service {}: no backend is usable", service.name));
+            }
+        }
+        for Backend { service, name, address, .. } in
+            backends.iter().filter(|backend| backend.next_hop.is_none())
+        {
+            let why = match self.topology.path(*address) {
+                None => "no route leads to it".into(),
+                Some(path) if path.on_link => "its MAC address is not known: it does not answer".into(),
+                Some(path) => format!("it is behind the router {}", path.neighbour),
+            };
+            problems.push(format!("backend {service}/{name}: no packet reaches {address}: {why}"));
+        }
+        Ok(problems)
+    }
+
+    /// The memory of the rings in use, in bytes.
+    pub fn ring_bytes(&self) -> u64 {
+        self.config.services.iter().map(|service| u64::from(service.ring_size) * 4).sum()
+    }
+}
+
+fn lines(actual: &Actual) -> CounterIndex {
+    let mut lines = CounterIndex::new();
+    for (key, service) in &actual.services {
+        let first = service.backend_base + 1;
+        let block = first..first + u32::from(service.backend_capacity);
+        lines.extend(actual.backends.range(block).map(|(_, line)| {
+            ((*key, Endpoint { address: line.address, port: line.port }), *line)
+        }));
+    }
+    lines
+}
+
+fn traffic(counted: lb_common::stats::Traffic) -> Traffic {
+    let lb_common::stats::Traffic { packets, bytes, reply_packets, reply_bytes } = counted;
+    Traffic { packets, bytes, reply_packets, reply_bytes }
+}
+
+fn sum(a: Traffic, b: Traffic) -> Traffic {
+    Traffic {
+        packets: a.packets + b.packets,
+        bytes: a.bytes + b.bytes,
+        reply_packets: a.reply_packets + b.reply_packets,
+        reply_bytes: a.reply_bytes + b.reply_bytes,
+    }
+}

@@ -1,0 +1,229 @@
+//! What the control task owns: the configuration in force, what was seen, and the writer of maps.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use lb_common::backend::Condition;
+
+use super::Rejection;
+use crate::{
+    api::types::{Change, Changed},
+    config::{self, Config},
+    dataplane::{Actual, Dataplane},
+    desired::{Desired, Drains, Inputs, LastHops, derive},
+    health::{Finding, Target, TargetKey, Targets, View},
+    reconcile::{self, Outcome, Reconciler},
+    ring::Endpoint,
+    topology::Topology,
+};
+
+/// The node's state.
+pub struct State<D> {
+    pub(super) config: Config,
+    pub(super) drains: Drains,
+    pub(super) health: Arc<View>,
+    pub(super) topology: Arc<Topology>,
+    pub(super) reconciler: Reconciler<D>,
+    /// Why the last round failed.
+    pub(super) failure: Option<String>,
+    last_hops: LastHops,
+    /// The targets that an earlier daemon found down.
+    down_at_start: BTreeSet<TargetKey>,
+}
+
+impl<D: Dataplane> State<D> {
+    /// The state over a packet path. What an earlier daemon left in it is gone on from: next hops,
+    /// drains, and which backends were down.
+    pub fn new(
+        config: Config,
+        topology: Arc<Topology>,
+        dataplane: D,
+    ) -> Result<Self, reconcile::Error> {
+        let reconciler = Reconciler::new(dataplane);
+        let found = Found::of(&config, &reconciler.actual()?);
+        let mut state = Self {
+            config,
+            drains: found.drains,
+            health: Arc::default(),
+            topology,
+            reconciler,
+            failure: None,
+            last_hops: found.last_hops,
+            down_at_start: found.down,
+        };
+        // Until the first results, what is checked is as it was.
+        let unseen = state.targets().into_iter().map(|(key, target)| {
+            (key, Finding { up: target.initially_up, reason: "not checked yet".into() })
+        });
+        state.health = Arc::new(unseen.collect());
+        Ok(state)
+    }
+
+    /// The packet path itself, for attaching.
+    pub fn dataplane_mut(&mut self) -> &mut D {
+        self.reconciler.dataplane_mut()
+    }
+
+    /// What the checks say now.
+    pub fn see_health(&mut self, view: Arc<View>) {
+        self.health = view;
+    }
+
+    /// What the kernel says of the network now.
+    pub fn see_topology(&mut self, topology: Arc<Topology>) {
+        self.topology = topology;
+    }
+
+    /// Brings the maps to the desired state; a failure is kept for the status.
+    pub fn sync(&mut self) -> Result<Outcome, reconcile::Error> {
+        let desired = self.desired();
+        let outcome = self.reconciler.sync(&desired);
+        self.failure = outcome.as_ref().err().map(ToString::to_string);
+        self.remember_hops(&desired);
+        outcome
+    }
+
+    /// Compares everything on the next round, also what is believed to be in place.
+    pub fn forget(&mut self) {
+        self.reconciler.forget();
+    }
+
+    fn desired(&self) -> Desired {
+        derive(Inputs {
+            config: &self.config,
+            drains: &self.drains,
+            health: &self.health,
+            topology: &self.topology,
+            last_hops: &self.last_hops,
+        })
+    }
+
+    fn remember_hops(&mut self, desired: &Desired) {
+        let backends = desired.services.values().flat_map(|service| &service.backends);
+        self.last_hops = backends
+            .filter(|(_, backend)| backend.next_hop.is_resolved())
+            .map(|(endpoint, backend)| (endpoint.address.to_ip(), backend.next_hop))
+            .collect();
+    }
+
+    /// Makes a change, or leaves all as it was.
+    pub fn change(&mut self, change: &Change) -> Result<Changed, Rejection> {
+        let before = (self.config.clone(), self.drains.clone());
+        let services = self.intend(change)?;
+        if services.is_empty() {
+            return Ok(Changed { services, slots_moved: 0 });
+        }
+        match self.sync() {
+            Ok(outcome) => Ok(Changed { services, slots_moved: outcome.slots_moved }),
+            Err(error) => {
+                (self.config, self.drains) = before;
+                if let Err(error) = self.sync() {
+                    tracing::error!("going back to the state before the change: {error}");
+                }
+                Err(Rejection::Failed(error.to_string()))
+            }
+        }
+    }
+
+    /// Changes what is wanted; gives the names of the services it touches.
+    fn intend(&mut self, change: &Change) -> Result<Vec<String>, Rejection> {
+        match change {
+            Change::Drain { backend, service } => self.drain(backend, service.as_deref(), true),
+            Change::Undrain { backend, service } => self.drain(backend, service.as_deref(), false),
+            Change::Add { .. } | Change::Remove { .. } | Change::Weight { .. } => {
+                let Some((config, services)) = config::change(&self.config, change)? else {
+                    return Ok(Vec::new());
+                };
+                self.config = config;
+                let known: BTreeSet<_> = names(&self.config).collect();
+                self.drains.retain(|drain| known.contains(drain));
+                Ok(services)
+            }
+        }
+    }
+
+    fn drain(
+        &mut self,
+        backend: &str,
+        service: Option<&str>,
+        drained: bool,
+    ) -> Result<Vec<String>, Rejection> {
+        let found = config::find(&self.config, backend, service)?;
+        let services = found.into_iter().map(|(index, _)| self.config.services[index].name.clone());
+        Ok(services
+            .filter(|service| {
+                let drain = (service.clone(), backend.to_owned());
+                if drained { self.drains.insert(drain) } else { self.drains.remove(&drain) }
+            })
+            .collect())
+    }
+
+    /// What is to be checked.
+    #[must_use]
+    pub fn targets(&self) -> Targets {
+        let checked = self.config.services.iter().filter_map(|service| {
+            let check = service.check.as_ref()?;
+            Some(service.backends.iter().map(move |backend| {
+                let backend = SocketAddr::new(backend.address, backend.port);
+                let key = TargetKey { service: service.key(), backend };
+                let initially_up = !self.down_at_start.contains(&key);
+                (key, Target { check: check.clone(), initially_up })
+            }))
+        });
+        checked.flatten().collect()
+    }
+
+    /// The addresses whose neighbours are to be kept resolved.
+    #[must_use]
+    pub fn wanted(&self) -> BTreeSet<IpAddr> {
+        let backends = self.config.services.iter().flat_map(|service| &service.backends);
+        backends.map(|backend| backend.address).collect()
+    }
+}
+
+fn names(config: &Config) -> impl Iterator<Item = (String, String)> {
+    config.services.iter().flat_map(|service| {
+        service.backends.iter().map(|backend| (service.name.clone(), backend.name.clone()))
+    })
+}
+
+/// What an earlier daemon left in the maps.
+struct Found {
+    drains: Drains,
+    down: BTreeSet<TargetKey>,
+    last_hops: LastHops,
+}
+
+impl Found {
+    fn of(config: &Config, actual: &Actual) -> Self {
+        let mut found =
+            Self { drains: Drains::new(), down: BTreeSet::new(), last_hops: BTreeMap::new() };
+        for service in &config.services {
+            let Some(entry) = actual.services.get(&service.key()) else { continue };
+            let first = entry.backend_base + 1;
+            let block = first..first + u32::from(entry.backend_capacity);
+            for backend in &service.backends {
+                let socket = SocketAddr::new(backend.address, backend.port);
+                let endpoint = Endpoint::from(socket);
+                let line = actual.backends.range(block.clone()).map(|(_, line)| line).find(|line| {
+                    Endpoint { address: line.address, port: line.port } == endpoint
+                });
+                let Some(line) = line else { continue };
+                if line.condition.contains(Condition::DRAINING) {
+                    let _: bool = found.drains.insert((service.name.clone(), backend.name.clone()));
+                }
+                if line.condition.contains(Condition::DOWN) {
+                    let _: bool =
+                        found.down.insert(TargetKey { service: service.key(), backend: socket });
+                }
+                if line.next_hop.is_resolved() {
+                    let _ = found.last_hops.insert(backend.address, line.next_hop);
+                }
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,150 @@
+//! The one task that owns the state: it takes requests and news in turn.
+
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Rejection, Request, state::State};
+use crate::{
+    api::types::{Health, Interface, Stats, Status},
+    dataplane::{Counters, Dataplane},
+    health::{Targets, View},
+    topology::Topology,
+};
+
+/// Everything is compared this often, so that a lost event or a stray write heals itself.
+const FULL_ROUND: Duration = Duration::from_secs(10);
+
+/// What does not change while the daemon runs.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// When the daemon started.
+    pub started: Instant,
+    /// Whether it took over pinned state.
+    pub took_over: bool,
+    /// The interfaces that the program is attached to.
+    pub interfaces: Vec<Interface>,
+}
+
+/// What the task hears from the watchers.
+pub struct News {
+    /// What the checks say.
+    pub health: watch::Receiver<Arc<View>>,
+    /// What the kernel says of the network.
+    pub topology: watch::Receiver<Arc<Topology>>,
+}
+
+/// What the task tells the watchers.
+pub struct Orders {
+    /// What to check.
+    pub targets: watch::Sender<Arc<Targets>>,
+    /// Whose neighbours to keep resolved.
+    pub wanted: watch::Sender<BTreeSet<IpAddr>>,
+}
+
+/// The control task.
+pub struct Task<D> {
+    /// The state that it owns.
+    pub state: State<D>,
+    /// What does not change.
+    pub facts: Facts,
+    /// What it tells the watchers.
+    pub orders: Orders,
+}
+
+impl<D: Dataplane + Counters> Task<D> {
+    /// Runs until all handles are gone.
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut news: News) {
+        let mut full_round = tokio::time::interval(FULL_ROUND);
+        full_round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                request = requests.recv() => match request {
+                    Some(request) => self.answer(request),
+                    None => return,
+                },
+                Ok(()) = news.health.changed() => {
+                    self.state.see_health(news.health.borrow_and_update().clone());
+                    self.sync();
+                }
+                Ok(()) = news.topology.changed() => {
+                    self.state.see_topology(news.topology.borrow_and_update().clone());
+                    self.sync();
+                }
+                _ = full_round.tick() => {
+                    self.state.forget();
+                    self.sync();
+                }
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        match self.state.sync() {
+            Ok(outcome) if outcome.slots_moved > 0 => {
+                tracing::info!(writes = outcome.writes, slots = outcome.slots_moved, "slots moved");
+            }
+            Ok(outcome) => tracing::debug!(writes = outcome.writes, "in sync"),
+            Err(error) => tracing::error!("the maps lag behind: {error}"),
+        }
+    }
+
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::Status(to) => send(to, self.status()),
+            Request::Services(to) => send(to, self.state.services().map_err(failed)),
+            Request::Backends(to) => send(to, self.state.backends().map_err(failed)),
+            Request::Stats(to) => send(to, self.stats()),
+            Request::Change(change, to) => {
+                let answer = self.state.change(&change);
+                if let Ok(changed) = &answer {
+                    tracing::info!(?change, slots = changed.slots_moved, "changed by request");
+                    let _: Arc<Targets> =
+                        self.orders.targets.send_replace(Arc::new(self.state.targets()));
+                    let _: BTreeSet<IpAddr> = self.orders.wanted.send_replace(self.state.wanted());
+                }
+                send(to, answer);
+            }
+        }
+    }
+
+    fn status(&self) -> Result<Status, Rejection> {
+        let backends = self.state.backends().map_err(failed)?;
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            uptime_seconds: self.facts.started.elapsed().as_secs(),
+            took_over: self.facts.took_over,
+            interfaces: self.facts.interfaces.clone(),
+            services: self.state.config.services.len(),
+            backends: backends.len(),
+            backends_up: backends.iter().filter(|it| it.health != Health::Down).count(),
+            ring_bytes: self.state.ring_bytes(),
+            problems: self.state.problems().map_err(failed)?,
+        })
+    }
+
+    fn stats(&self) -> Result<Stats, Rejection> {
+        Ok(Stats {
+            at_ms: u64::try_from(self.facts.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            verdicts: self.state.verdicts().map_err(failed)?,
+            backends: self.state.backends().map_err(failed)?,
+        })
+    }
+}
+
+fn failed(error: crate::reconcile::Error) -> Rejection {
+    Rejection::Failed(error.to_string())
+}
+
+/// A client that has gone away needs no answer.
+fn send<T>(to: oneshot::Sender<T>, answer: T) {
+    if to.send(answer).is_err() {
+        tracing::debug!("the client did not wait for its answer");
+    }
+}

@@ -1,0 +1,156 @@
+//! Attaches the program: one pinned link an interface, replaced atomically by a newer program.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use aya::programs::{
+    ProgramError, Xdp, XdpMode,
+    links::{FdLink, PinnedLink},
+    xdp::XdpLink,
+};
+
+use super::Error;
+use crate::config::AttachMode;
+
+/// An interface to attach to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+}
+
+/// Attaches the program to all interfaces and detaches it from others that are pinned here.
+///
+/// An interface that has a live link keeps it: the link's program is replaced in place, so that
+/// no packet passes by unseen (and no driver resets its rings).
+pub(super) fn all(
+    program: &mut Xdp,
+    interfaces: &[Interface],
+    mode: AttachMode,
+    pins: &Path,
+) -> Result<(), Error> {
+    let wanted: Vec<PathBuf> =
+        interfaces.iter().map(|interface| pin(pins, mode, &interface.name)).collect();
+    for stale in links(pins)?.into_iter().filter(|link| !wanted.contains(link)) {
+        fs::remove_file(&stale).map_err(|source| Error::Io {
+            what: format!("detach: unlink {}", stale.display()),
+            source,
+        })?;
+    }
+    for (interface, pin) in interfaces.iter().zip(&wanted) {
+        one(program, interface, mode, pin).map_err(|source| Error::Attach {
+            interface: interface.name.clone(),
+            reason: reason(&source, mode),
+        })?;
+    }
+    Ok(())
+}
+
+/// The mode is part of the name: a link cannot change it.
+fn pin(pins: &Path, mode: AttachMode, interface: &str) -> PathBuf {
+    let mode = match mode {
+        AttachMode::Native => "native",
+        AttachMode::Generic => "generic",
+    };
+    pins.join(format!("link-{mode}-{interface}"))
+}
+
+fn links(pins: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| Error::Io { what: format!("read {}", pins.display()), source };
+    let mut links = Vec::new();
+    for entry in fs::read_dir(pins).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_string_lossy().starts_with("link-") {
+            links.push(entry.path());
+        }
+    }
+    Ok(links)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum AttachError {
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error(transparent)]
+    Link(#[from] aya::programs::links::LinkError),
+    #[error(transparent)]
+    Pin(#[from] aya::pin::PinError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+fn one(
+    program: &mut Xdp,
+    interface: &Interface,
+    mode: AttachMode,
+    pin: &Path,
+) -> Result<(), AttachError> {
+    if pin.exists() {
+        let link = XdpLink::try_from(FdLink::from(PinnedLink::from_pin(pin)?))?;
+        match program.attach_to_link(link) {
+            Ok(_) => return Ok(()),
+            // The interface went away, and the link with it; one of the same name came.
+            Err(error) if is(&error, rustix::io::Errno::NOLINK) => fs::remove_file(pin)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mode = match mode {
+        AttachMode::Native => XdpMode::Driver,
+        AttachMode::Generic => XdpMode::Skb,
+    };
+    let id = program.attach_to_if_index(interface.index, mode)?;
+    let link: FdLink = program.take_link(id)?.try_into()?;
+    let _: PinnedLink = link.pin(pin)?;
+    Ok(())
+}
+
+fn is(error: &ProgramError, errno: rustix::io::Errno) -> bool {
+    errno_of(error) == Some(errno.raw_os_error())
+}
+
+fn errno_of(error: &ProgramError) -> Option<i32> {
+    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
+        .find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
+}
+
+fn reason(error: &AttachError, mode: AttachMode) -> String {
+    let errno = match error {
+        AttachError::Program(error) => errno_of(error),
+        AttachError::Io(error) => error.raw_os_error(),
+        AttachError::Link(_) | AttachError::Pin(_) => None,
+    };
+    let errno = errno.map(rustix::io::Errno::from_raw_os_error);
+    let advice = match (errno, mode) {
+        (Some(rustix::io::Errno::OPNOTSUPP), AttachMode::Native) => {
+            "; its driver has no native XDP: set node.mode = \"generic\" (several times slower)"
+        }
+        (Some(rustix::io::Errno::BUSY | rustix::io::Errno::EXIST), _) => {
+            "; another XDP program is attached: see `ip link show`, remove it with \
+             `ip link set dev NAME xdp off`"
+        }
+        (Some(rustix::io::Errno::RANGE | rustix::io::Errno::INVAL), _) => {
+            "; its MTU may be too large for XDP"
+        }
+        _ => "",
+    };
+    format!("{}{advice}", chain(error))
+}
+
+/// An error with its causes: aya's own texts leave the cause to the source.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

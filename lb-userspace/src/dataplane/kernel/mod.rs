@@ -1,0 +1,253 @@
+//! The kernel's maps and the attached program.
+
+mod attach;
+mod load;
+mod mapped;
+
+use std::{collections::BTreeMap, path::Path};
+
+use aya::{
+    Ebpf,
+    maps::{Array, DevMapHash, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuValues, lpm_trie},
+    programs::Xdp,
+};
+use lb_common::{
+    addr::Addr,
+    backend::Backend,
+    names,
+    route::{NextHop, Prefix},
+    service::{Reply, ReplyKey, Service, ServiceKey},
+    settings::Settings,
+    slot::Slot,
+    stats::Traffic,
+    verdict::Verdict,
+};
+
+use self::mapped::Mapped;
+use super::{Actual, Counters, Dataplane, Error, Op};
+use crate::config::{AttachMode, Limits};
+
+pub use self::attach::Interface;
+
+/// The packet path in the kernel. Dropping it leaves pinned state and traffic as they are.
+pub struct Kernel {
+    limits: Limits,
+    took_over: bool,
+    ebpf: Ebpf,
+    settings: Array<MapData, Settings>,
+    denied: LpmTrie<MapData, Addr, u32>,
+    services: HashMap<MapData, ServiceKey, Service>,
+    rings: Mapped<u32>,
+    backends: Mapped<Backend>,
+    replies: HashMap<MapData, ReplyKey, Reply>,
+    routes: LpmTrie<MapData, Addr, NextHop>,
+    devices: DevMapHash<MapData>,
+    verdicts: PerCpuArray<MapData, u64>,
+    traffic: PerCpuArray<MapData, Traffic>,
+}
+
+impl Kernel {
+    /// Loads the program; with a directory on a bpffs, over the maps pinned there.
+    pub fn load(limits: Limits, pins: Option<&Path>) -> Result<Self, Error> {
+        let mut ebpf = load::object(&limits, pins)?;
+        let settings: Array<_, Settings> = take(&mut ebpf, names::SETTINGS)?;
+        let found = settings.get(&0, 0).map_err(map(names::SETTINGS))?;
+        let took_over = load::took_over(&found, pins)?;
+        let _: &mut Xdp = load::program(&mut ebpf, names::PROGRAM)?;
+        Ok(Self {
+            limits,
+            took_over,
+            settings,
+            denied: take(&mut ebpf, names::DENIED)?,
+            services: take(&mut ebpf, names::SERVICES)?,
+            rings: mmap(&mut ebpf, names::RINGS, limits.slots)?,
+            backends: mmap(&mut ebpf, names::BACKENDS, limits.backends.saturating_add(1))?,
+            replies: take(&mut ebpf, names::REPLIES)?,
+            routes: take(&mut ebpf, names::ROUTES)?,
+            devices: take(&mut ebpf, names::DEVICES)?,
+            verdicts: take(&mut ebpf, names::VERDICTS)?,
+            traffic: take(&mut ebpf, names::TRAFFIC)?,
+            ebpf,
+        })
+    }
+
+    /// Whether the maps held the state of an earlier daemon.
+    #[must_use]
+    pub fn took_over(&self) -> bool {
+        self.took_over
+    }
+
+    /// The loaded program, for `BPF_PROG_TEST_RUN`.
+    pub fn program(&mut self) -> Result<&mut Xdp, Error> {
+        let refused = |source| Error::Program { name: names::PROGRAM, source: Box::new(source) };
+        let program = self.ebpf.program_mut(names::PROGRAM).ok_or(Error::Missing(names::PROGRAM))?;
+        program.try_into().map_err(refused)
+    }
+
+    /// Attaches the program to all interfaces by links pinned in `pins`, and detaches it from
+    /// interfaces that are not among them any more.
+    pub fn attach(
+        &mut self,
+        interfaces: &[Interface],
+        mode: AttachMode,
+        pins: &Path,
+    ) -> Result<(), Error> {
+        attach::all(self.program()?, interfaces, mode, pins)
+    }
+}
+
+impl Dataplane for Kernel {
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn read(&self) -> Result<Actual, Error> {
+        let settings = self.settings.get(&0, 0).map_err(map(names::SETTINGS))?;
+        let occupied = |index| {
+            self.backends.load(index).filter(|backend| !backend.is_free()).map(|b| (index, b))
+        };
+        Ok(Actual {
+            settings: (settings.abi != 0).then_some(settings),
+            services: collect(self.services.iter(), names::SERVICES)?,
+            backends: (1..self.backends.len()).filter_map(occupied).collect(),
+            replies: collect(self.replies.iter(), names::REPLIES)?,
+            routes: collect(
+                self.routes.iter().map(|entry| entry.map(|(key, hop)| (prefix(&key), hop))),
+                names::ROUTES,
+            )?,
+            denied: self
+                .denied
+                .keys()
+                .map(|key| key.map(|key| prefix(&key)).map_err(map(names::DENIED)))
+                .collect::<Result<_, _>>()?,
+            devices: self
+                .devices
+                .keys()
+                .collect::<Result<_, _>>()
+                .map_err(map(names::DEVICES))?,
+        })
+    }
+
+    fn slots(&self, base: u32, size: u32) -> Result<Vec<Slot>, Error> {
+        (base..base.saturating_add(size))
+            .map(|place| self.rings.load(place).map(Slot::from_word))
+            .collect::<Option<_>>()
+            .ok_or_else(|| beyond(names::RINGS))
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<(), Error> {
+        match op {
+            Op::PutSettings(settings) => {
+                self.settings.set(0, settings, 0).map_err(map(names::SETTINGS))
+            }
+            Op::PutBackend(place, backend) => {
+                self.backends.store(*place, backend).ok_or_else(|| beyond(names::BACKENDS))
+            }
+            Op::FreeBackend(place) => {
+                self.backends.store(*place, &Backend::FREE).ok_or_else(|| beyond(names::BACKENDS))
+            }
+            Op::ResetTraffic(counter) => self.reset_traffic(*counter),
+            Op::WriteSlots(slots) => slots.iter().try_for_each(|(place, slot)| {
+                self.rings.store(*place, &slot.word()).ok_or_else(|| beyond(names::RINGS))
+            }),
+            Op::PutService(key, service) => {
+                self.services.insert(key, service, 0).map_err(map(names::SERVICES))
+            }
+            Op::RemoveService(key) => self.services.remove(key).map_err(map(names::SERVICES)),
+            Op::PutReply(key, reply) => {
+                self.replies.insert(key, reply, 0).map_err(map(names::REPLIES))
+            }
+            Op::RemoveReply(key) => self.replies.remove(key).map_err(map(names::REPLIES)),
+            Op::PutRoute(prefix, hop) => {
+                self.routes.insert(&trie(prefix), hop, 0).map_err(map(names::ROUTES))
+            }
+            Op::RemoveRoute(prefix) => {
+                self.routes.remove(&trie(prefix)).map_err(map(names::ROUTES))
+            }
+            Op::Deny(prefix) => {
+                self.denied.insert(&trie(prefix), 1, 0).map_err(map(names::DENIED))
+            }
+            Op::Allow(prefix) => self.denied.remove(&trie(prefix)).map_err(map(names::DENIED)),
+            Op::PutDevice(interface) => self
+                .devices
+                .insert(*interface, *interface, None, 0)
+                .map_err(|source| io(names::DEVICES, &source)),
+            Op::RemoveDevice(interface) => {
+                self.devices.remove(*interface).map_err(map(names::DEVICES))
+            }
+        }
+    }
+}
+
+impl Kernel {
+    fn reset_traffic(&mut self, counter: u32) -> Result<(), Error> {
+        let cpus = self.traffic.get(&counter, 0).map_err(map(names::TRAFFIC))?.len();
+        let zero = PerCpuValues::try_from(vec![Traffic::default(); cpus])
+            .map_err(|source| Error::Io { what: format!("map {}", names::TRAFFIC), source })?;
+        self.traffic.set(counter, zero, 0).map_err(map(names::TRAFFIC))
+    }
+}
+
+impl Counters for Kernel {
+    fn verdicts(&self) -> Result<Vec<(Verdict, u64)>, Error> {
+        Verdict::ALL
+            .iter()
+            .map(|&verdict| {
+                let cpus =
+                    self.verdicts.get(&verdict.index(), 0).map_err(map(names::VERDICTS))?;
+                Ok((verdict, cpus.iter().copied().fold(0, u64::wrapping_add)))
+            })
+            .collect()
+    }
+
+    fn traffic(&self, counter: u32) -> Result<Traffic, Error> {
+        let cpus = self.traffic.get(&counter, 0).map_err(map(names::TRAFFIC))?;
+        Ok(cpus.iter().copied().fold(Traffic::default(), |sum, cpu| sum + cpu))
+    }
+}
+
+fn take<M: TryFrom<Map, Error = aya::maps::MapError>>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<M, Error> {
+    M::try_from(ebpf.take_map(name).ok_or(Error::Missing(name))?).map_err(map(name))
+}
+
+fn mmap<T: aya::Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    entries: u32,
+) -> Result<Mapped<T>, Error> {
+    let Map::Array(data) = ebpf.take_map(name).ok_or(Error::Missing(name))? else {
+        return Err(Error::Missing(name));
+    };
+    Mapped::new(data.fd(), entries)
+        .map_err(|source| Error::Io { what: format!("mmap the map {name}"), source })
+}
+
+fn collect<K: Ord, V>(
+    entries: impl Iterator<Item = Result<(K, V), aya::maps::MapError>>,
+    name: &'static str,
+) -> Result<BTreeMap<K, V>, Error> {
+    entries.collect::<Result<_, _>>().map_err(map(name))
+}
+
+fn map(name: &'static str) -> impl Fn(aya::maps::MapError) -> Error {
+    move |source| Error::Map { name, source: Box::new(source) }
+}
+
+fn io(name: &'static str, source: &dyn std::error::Error) -> Error {
+    Error::Io { what: format!("map {name}"), source: std::io::Error::other(source.to_string()) }
+}
+
+fn beyond(name: &'static str) -> Error {
+    Error::Io { what: format!("map {name}"), source: std::io::ErrorKind::OutOfMemory.into() }
+}
+
+fn trie(prefix: &Prefix) -> lpm_trie::Key<Addr> {
+    lpm_trie::Key::new(prefix.length, prefix.address)
+}
+
+fn prefix(key: &lpm_trie::Key<Addr>) -> Prefix {
+    Prefix { length: key.prefix_len(), address: key.data() }
+}

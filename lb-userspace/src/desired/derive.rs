@@ -1,0 +1,131 @@
+//! (configuration, drains, health, topology) → desired state.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+};
+
+use lb_common::{
+    backend::Condition,
+    hash::HashKey,
+    layout,
+    route::NextHop,
+    service::ForwardMode,
+    settings::{Settings, Stages},
+};
+
+use super::{Backend, Desired, Drains, Service};
+use crate::{
+    config::{self, Config},
+    health::{TargetKey, View},
+    topology::Topology,
+};
+
+/// What the desired state depends on, and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// What is configured.
+    pub config: &'a Config,
+    /// The backends that take no new flows.
+    pub drains: &'a Drains,
+    /// What the checks say.
+    pub health: &'a View,
+    /// What the kernel knows of the network.
+    pub topology: &'a Topology,
+    /// The next hops that were in use: one stays while its neighbour is not resolved, because the
+    /// kernel forgets neighbours that only XDP talks to. The checks tell whether it is alive.
+    pub last_hops: &'a LastHops,
+}
+
+/// The last resolved next hop of each backend's address.
+pub type LastHops = BTreeMap<IpAddr, NextHop>;
+
+/// The state that the maps are to be brought to.
+#[must_use]
+pub fn derive(inputs: Inputs<'_>) -> Desired {
+    let Inputs { config, topology, .. } = inputs;
+    let services: BTreeMap<_, _> =
+        config.services.iter().map(|service| (service.key(), pool(inputs, service))).collect();
+    let nat = services.values().any(|service| service.mode == ForwardMode::NAT);
+    let mut routes = if nat { topology.mirror() } else { BTreeMap::new() };
+    // A node that carries a full routing table still works: what does not fit is the most specific.
+    while routes.len() > config.limits.routes as usize {
+        let longest = routes.keys().max_by_key(|prefix| prefix.length).copied();
+        routes.retain(|prefix, _| Some(*prefix) != longest);
+    }
+    let denied: BTreeSet<_> = config.firewall.deny.iter().copied().collect();
+    Desired {
+        settings: Settings {
+            hash_key: HashKey::from_seed(config.node.seed),
+            abi: layout::ABI,
+            stages: stages(nat, !denied.is_empty()),
+        },
+        devices: devices(inputs, &services, routes.values()),
+        services,
+        routes,
+        denied,
+    }
+}
+
+fn stages(reply: bool, firewall: bool) -> Stages {
+    let reply = if reply { Stages::REPLY } else { Stages::NONE };
+    let firewall = if firewall { Stages::FIREWALL } else { Stages::NONE };
+    reply.with(firewall)
+}
+
+fn devices<'a>(
+    Inputs { config, topology, .. }: Inputs<'_>,
+    services: &BTreeMap<lb_common::service::ServiceKey, Service>,
+    routes: impl Iterator<Item = &'a NextHop>,
+) -> BTreeSet<u32> {
+    let backends = services.values().flat_map(|service| service.backends.values());
+    config
+        .node
+        .interfaces
+        .iter()
+        .filter_map(|name| topology.interface(name))
+        .chain(backends.map(|backend| backend.next_hop.interface))
+        .chain(routes.map(|hop| hop.interface))
+        .filter(|&interface| interface != 0)
+        .collect()
+}
+
+fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {
+    let backends = service
+        .backends
+        .iter()
+        .map(|backend| {
+            let socket = SocketAddr::new(backend.address, backend.port);
+            let desired = Backend {
+                weight: backend.weight,
+                condition: condition(inputs, service, backend, socket),
+                next_hop: next_hop(inputs, service.forward, backend.address),
+            };
+            (socket.into(), desired)
+        })
+        .collect();
+    Service { mode: service.forward, ring_size: service.ring_size, backends }
+}
+
+fn condition(
+    Inputs { drains, health, .. }: Inputs<'_>,
+    service: &config::Service,
+    backend: &config::Backend,
+    socket: SocketAddr,
+) -> Condition {
+    let finding = health.get(&TargetKey { service: service.key(), backend: socket });
+    let down = finding.is_some_and(|finding| !finding.up);
+    let draining = drains.contains(&(service.name.clone(), backend.name.clone()));
+    let down = if down { Condition::DOWN } else { Condition::UP };
+    let draining = if draining { Condition::DRAINING } else { Condition::UP };
+    down.with(draining)
+}
+
+/// With `l2` the backend must be a neighbour: a router would send the VIP's packets back.
+fn next_hop(inputs: Inputs<'_>, mode: ForwardMode, backend: IpAddr) -> NextHop {
+    let Inputs { topology, last_hops, .. } = inputs;
+    let path = topology.path(backend).filter(|path| path.on_link || mode != ForwardMode::L2);
+    let Some(path) = path else { return NextHop::UNRESOLVED };
+    let last = last_hops.get(&backend).filter(|last| last.interface == path.interface);
+    topology.next_hop(&path).or(last.copied()).unwrap_or(NextHop::UNRESOLVED)
+}

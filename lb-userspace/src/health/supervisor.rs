@@ -1,0 +1,206 @@
+//! The task that owns the state machines of all checks.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    task::{self, JoinError, JoinHandle, JoinSet},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Finding, Target, TargetKey, Targets, View,
+    probe::{Network, Prober},
+    sm::{Change, Machine, Outcome},
+};
+use crate::config::Check;
+
+/// Checks that may run at once: each holds a socket.
+const CONCURRENT: usize = 256;
+/// New reasons alone are told this often.
+const REASONS: Duration = Duration::from_secs(1);
+
+/// Checks the targets in a task on the current runtime, and publishes what changes.
+///
+/// The task ends when all receivers of the view are gone.
+#[must_use]
+pub fn spawn(
+    targets: watch::Receiver<Arc<Targets>>,
+) -> (watch::Receiver<Arc<View>>, JoinHandle<()>) {
+    spawn_with(targets, Network)
+}
+
+/// [`spawn`] with another prober.
+#[must_use]
+pub fn spawn_with(
+    mut targets: watch::Receiver<Arc<Targets>>,
+    prober: impl Prober,
+) -> (watch::Receiver<Arc<View>>, JoinHandle<()>) {
+    let mut supervisor = Supervisor::new(prober);
+    supervisor.retarget(&targets.borrow_and_update().clone());
+    supervisor.news = Change::None;
+    let (publisher, receiver) = watch::channel(Arc::new(supervisor.view()));
+    (receiver, tokio::spawn(supervisor.run(targets, publisher)))
+}
+
+/// One target under watch.
+struct Watch {
+    check: Check,
+    machine: Machine,
+    /// Tells an answer to this watch from one to an earlier watch of the same key.
+    number: u64,
+}
+
+struct Supervisor<P> {
+    prober: P,
+    watches: BTreeMap<TargetKey, Watch>,
+    /// The checks that wait for their time.
+    queue: BTreeSet<(std::time::Instant, TargetKey)>,
+    running: JoinSet<Outcome>,
+    /// Whom the running checks are about: the target, and the number of its watch.
+    subjects: BTreeMap<task::Id, (TargetKey, u64)>,
+    watches_so_far: u64,
+    /// The most that has changed since the last publication.
+    news: Change,
+    published: Instant,
+}
+
+impl<P: Prober> Supervisor<P> {
+    fn new(prober: P) -> Self {
+        Self {
+            prober,
+            watches: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            running: JoinSet::new(),
+            subjects: BTreeMap::new(),
+            watches_so_far: 0,
+            news: Change::None,
+            published: Instant::now(),
+        }
+    }
+
+    async fn run(
+        mut self,
+        mut targets: watch::Receiver<Arc<Targets>>,
+        publisher: watch::Sender<Arc<View>>,
+    ) {
+        let mut targets_open = true;
+        loop {
+            let due = self.next_deadline();
+            tokio::select! {
+                () = publisher.closed() => return,
+                changed = targets.changed(), if targets_open => match changed {
+                    Ok(()) => self.retarget(&targets.borrow_and_update().clone()),
+                    Err(_) => targets_open = false,
+                },
+                Some(finished) = self.running.join_next_with_id() => {
+                    self.finished(finished);
+                    // What came in together is published together.
+                    while let Some(finished) = self.running.try_join_next_with_id() {
+                        self.finished(finished);
+                    }
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            }
+            self.start_due();
+            self.publish(&publisher);
+        }
+    }
+
+    /// When something happens without anything coming in.
+    fn next_deadline(&self) -> Option<Instant> {
+        let probe = self.queue.first().filter(|_| self.running.len() < CONCURRENT);
+        let probe = probe.map(|&(due, _)| due.into());
+        let reasons = (self.news == Change::Reason).then_some(self.published + REASONS);
+        probe.into_iter().chain(reasons).min()
+    }
+
+    fn start_due(&mut self) {
+        let now = Instant::now().into_std();
+        while self.running.len() < CONCURRENT
+            && let Some(&(due, key)) = self.queue.first()
+            && due <= now
+        {
+            let _ = self.queue.pop_first();
+            let Some(Watch { check, number, .. }) = self.watches.get(&key) else { continue };
+            let task = self.running.spawn(self.prober.clone().probe(key, check.clone()));
+            let _ = self.subjects.insert(task.id(), (key, *number));
+        }
+    }
+
+    fn finished(&mut self, finished: Result<(task::Id, Outcome), JoinError>) {
+        let (task, outcome) = finished.unwrap_or_else(|error| {
+            tracing::error!(%error, "a health check broke off");
+            let reason = "the check itself broke off".into();
+            (error.id(), Outcome { ok: false, reason })
+        });
+        let Some((key, number)) = self.subjects.remove(&task) else { return };
+        let Some(watch) = self.watches.get_mut(&key).filter(|watch| watch.number == number) else {
+            return;
+        };
+        let change = watch.machine.finished(outcome, Instant::now().into_std());
+        let Finding { up, reason } = watch.machine.finding();
+        if change == Change::Health {
+            tracing::info!(backend = %key.backend, up, reason, "health changed");
+        }
+        self.news = self.news.max(change);
+        let _ = self.queue.insert((watch.machine.next_probe(), key));
+    }
+
+    /// Takes over a new set. What stays goes on as it was; what is to be checked differently
+    /// starts from what is believed of it.
+    fn retarget(&mut self, targets: &Targets) {
+        let mut before = std::mem::take(&mut self.watches);
+        for (key, Target { check, initially_up }) in targets {
+            let watch = match before.remove(key) {
+                Some(watch) if watch.check == *check => watch,
+                Some(watch) => {
+                    let _ = self.queue.remove(&(watch.machine.next_probe(), *key));
+                    self.watch(key, check, watch.machine.finding().clone())
+                }
+                None => {
+                    self.news = Change::Health;
+                    let reason = "not checked yet".into();
+                    self.watch(key, check, Finding { up: *initially_up, reason })
+                }
+            };
+            let _ = self.watches.insert(*key, watch);
+        }
+        for (key, watch) in before {
+            self.news = Change::Health;
+            let _ = self.queue.remove(&(watch.machine.next_probe(), key));
+        }
+    }
+
+    fn watch(&mut self, key: &TargetKey, check: &Check, finding: Finding) -> Watch {
+        let machine = Machine::new(key, check, finding, Instant::now().into_std());
+        let _ = self.queue.insert((machine.next_probe(), *key));
+        self.watches_so_far += 1;
+        Watch { check: check.clone(), machine, number: self.watches_so_far }
+    }
+
+    fn view(&self) -> View {
+        self.watches.iter().map(|(key, watch)| (*key, watch.machine.finding().clone())).collect()
+    }
+
+    fn publish(&mut self, publisher: &watch::Sender<Arc<View>>) {
+        let now = Instant::now();
+        let due = match self.news {
+            Change::None => false,
+            Change::Reason => now >= self.published + REASONS,
+            Change::Health => true,
+        };
+        if due {
+            self.published = now;
+            self.news = Change::None;
+            let _ = publisher.send_replace(Arc::new(self.view()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! One service: its block of backends, its ring, its entry.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
+
+use lb_common::{
+    backend::Backend,
+    checksum::Delta,
+    hash::HashKey,
+    service::{self, Reply, ReplyKey, ServiceKey},
+    slot::{self, Slot},
+};
+
+use super::{Error, Ring, no_room, reply};
+use crate::{
+    dataplane::{self, Actual, Op},
+    desired,
+    reconcile::layout::Layout,
+    ring::{self, Endpoint, Member},
+};
+
+/// A new block has room for growth: a power of two, at least this.
+const SMALLEST_BLOCK: u16 = 8;
+
+/// The places of a service's backends.
+pub(super) fn block(service: &service::Service) -> RangeInclusive<u32> {
+    service.backend_base + 1..=service.backend_base + u32::from(service.backend_capacity)
+}
+
+/// One service on its way to the desired state.
+pub(super) struct Pool {
+    pub(super) ops: Vec<Op>,
+    pub(super) frees: Vec<Op>,
+    pub(super) slots_moved: u64,
+    key: ServiceKey,
+    /// The entry as it is, if the service exists.
+    old: Option<service::Service>,
+    /// The entry as it will be.
+    new: service::Service,
+    backends: BTreeMap<slot::Index, Backend>,
+    members: Vec<(Member, slot::Index)>,
+}
+
+impl Pool {
+    /// Gives every backend its index, kept where it has one, and the service its places.
+    pub(super) fn lay_out(
+        key: &ServiceKey,
+        service: &desired::Service,
+        actual: &Actual,
+        layout: &mut Layout,
+    ) -> Result<Self, Error> {
+        let old = actual.services.get(key).copied();
+        let present = present(old.as_ref(), actual);
+        let indexes = assign(service.backends.keys(), &present);
+        let new = entry(key, service, old.as_ref(), &indexes, layout)?;
+        let mut pool = Self {
+            ops: Vec::new(),
+            frees: Vec::new(),
+            slots_moved: 0,
+            key: *key,
+            old,
+            new,
+            backends: BTreeMap::new(),
+            members: Vec::new(),
+        };
+        for (endpoint, backend) in &service.backends {
+            let Some(&index) = indexes.get(endpoint) else { continue };
+            let counter = match present.get(endpoint) {
+                Some((_, existing)) => existing.counter,
+                None => pool.fresh_counter(key, layout)?,
+            };
+            let line = line(key, endpoint, backend, counter);
+            let _: Option<Backend> = pool.backends.insert(index, line);
+            if backend.share() > 0 {
+                let member = Member { endpoint: *endpoint, weight: backend.share() };
+                pool.members.push((member, index));
+            }
+        }
+        pool.write_backends(actual);
+        pool.carry_leaving(&present);
+        Ok(pool)
+    }
+
+    fn fresh_counter(&mut self, key: &ServiceKey, layout: &mut Layout) -> Result<u32, Error> {
+        let counter = layout.counter().ok_or_else(|| no_room(key, "backends", 1, 0))?;
+        self.ops.push(Op::ResetTraffic(counter));
+        Ok(counter)
+    }
+
+    /// Writes what differs in the block, and notes what is to be freed in the old one.
+    fn write_backends(&mut self, actual: &Actual) {
+        let place = |index: slot::Index| self.new.backend_base + u32::from(index);
+        for (&index, line) in &self.backends {
+            if actual.backends.get(&place(index)) != Some(line) {
+                self.ops.push(Op::PutBackend(place(index), *line));
+            }
+        }
+        let used: BTreeSet<u32> = self.backends.keys().map(|&index| place(index)).collect();
+        let stale = self.old.iter().flat_map(block).filter(|place| !used.contains(place));
+        self.frees.extend(
+            stale.filter(|place| actual.backends.contains_key(place)).map(Op::FreeBackend),
+        );
+    }
+
+    /// Slots name a leaving backend until they are rewritten; if the block moves before that, its
+    /// line moves along for the while.
+    fn carry_leaving(&mut self, present: &BTreeMap<Endpoint, (slot::Index, Backend)>) {
+        let moves = self.old.is_some_and(|old| old.backend_base != self.new.backend_base);
+        for (index, line) in present.values().filter(|_| moves) {
+            if !self.backends.contains_key(index) {
+                let place = self.new.backend_base + u32::from(*index);
+                self.ops.push(Op::PutBackend(place, *line));
+                self.frees.push(Op::FreeBackend(place));
+            }
+        }
+    }
+
+    /// What the answers of the service's NAT backends become.
+    pub(super) fn replies(
+        &self,
+        key: &ServiceKey,
+        service: &desired::Service,
+    ) -> impl Iterator<Item = (ReplyKey, Reply)> {
+        self.backends.values().filter_map(move |backend| reply(key, service, backend))
+    }
+
+    /// Builds the ring and writes what differs from the one in place, and the service's entry.
+    pub(super) fn build_ring(
+        &mut self,
+        hash_key: &HashKey,
+        slots: &impl Fn(u32, u32) -> Result<Vec<Slot>, dataplane::Error>,
+    ) -> Result<Ring, dataplane::Error> {
+        let service::Service { ring_base: base, ring_size: size, .. } = self.new;
+        let members: Vec<Member> = self.members.iter().map(|(member, _)| *member).collect();
+        let table = ring::build(size, &members, hash_key);
+        let before = slots(base, size)?;
+        let mut counts: Vec<(Member, u32)> = members.iter().map(|member| (*member, 0)).collect();
+        let mut words = Vec::new();
+        for ((place, owner), before) in (base..).zip(table).zip(before) {
+            let owner = owner.map(usize::from);
+            let slot = Slot::stable(owner.map(|position| self.members[position].1));
+            if let Some(position) = owner {
+                counts[position].1 += 1;
+            }
+            if slot != before {
+                words.push((place, slot));
+            }
+        }
+        self.point(words);
+        Ok(Ring { base, size, hash_key: *hash_key, members: self.members.clone(), counts })
+    }
+
+    /// A ring that nothing points at yet is filled before the service points at it; one that is
+    /// in use is changed after the service points at the block that the new slots count in.
+    fn point(&mut self, words: Vec<(u32, Slot)>) {
+        let place = |service: service::Service| (service.ring_base, service.ring_size);
+        let in_use = self.old.map(place) == Some(place(self.new));
+        let moved = words.len() as u64;
+        let words = (moved > 0).then_some(Op::WriteSlots(words));
+        let entry = (self.old != Some(self.new)).then_some(Op::PutService(self.key, self.new));
+        if in_use {
+            self.slots_moved = moved;
+            self.ops.extend(entry.into_iter().chain(words));
+        } else {
+            self.ops.extend(words.into_iter().chain(entry));
+        }
+    }
+}
+
+impl Ring {
+    /// Whether the ring stands as `pool` wants it, so that only backends' lines may differ.
+    pub(super) fn matches(&self, pool: &Pool, key: &HashKey) -> bool {
+        let Self { base, size, hash_key, members, counts: _ } = self;
+        hash_key == key
+            && pool.old == Some(pool.new)
+            && (pool.new.ring_base, pool.new.ring_size) == (*base, *size)
+            && pool.members == *members
+    }
+}
+
+/// The backends that the service has now.
+fn present(
+    old: Option<&service::Service>,
+    actual: &Actual,
+) -> BTreeMap<Endpoint, (slot::Index, Backend)> {
+    let Some(old) = old else { return BTreeMap::new() };
+    actual
+        .backends
+        .range(block(old))
+        .map(|(place, backend)| {
+            let endpoint = Endpoint { address: backend.address, port: backend.port };
+            (endpoint, ((place - old.backend_base) as slot::Index, *backend))
+        })
+        .collect()
+}
+
+/// A backend keeps its index while it lives; a new one takes an index that nobody has, not even
+/// one that leaves in this round: slots may still name it.
+fn assign<'a>(
+    wanted: impl Iterator<Item = &'a Endpoint>,
+    present: &BTreeMap<Endpoint, (slot::Index, Backend)>,
+) -> BTreeMap<Endpoint, slot::Index> {
+    let taken: BTreeSet<slot::Index> = present.values().map(|(index, _)| *index).collect();
+    let mut free = (1..=slot::INDEX_MAX).filter(|index| !taken.contains(index));
+    wanted
+        .filter_map(|endpoint| {
+            let kept = present.get(endpoint).map(|(index, _)| *index);
+            Some((*endpoint, kept.or_else(|| free.next())?))
+        })
+        .collect()
+}
+
+/// The service's entry: its places are kept while they fit.
+fn entry(
+    key: &ServiceKey,
+    service: &desired::Service,
+    old: Option<&service::Service>,
+    indexes: &BTreeMap<Endpoint, slot::Index>,
+    layout: &mut Layout,
+) -> Result<service::Service, Error> {
+    let needed = indexes.values().copied().max().unwrap_or(0);
+    let (backend_base, backend_capacity) = match old {
+        Some(old) if old.backend_capacity >= needed => (old.backend_base, old.backend_capacity),
+        _ => {
+            let capacity = needed.checked_next_power_of_two().unwrap_or(slot::INDEX_MAX);
+            let capacity = capacity.max(SMALLEST_BLOCK);
+            let first = layout
+                .block(capacity)
+                .map_err(|largest| no_room(key, "backends", capacity.into(), largest))?;
+            (first - 1, capacity)
+        }
+    };
+    let ring_size = service.ring_size;
+    let ring_base = match old {
+        Some(old) if old.ring_size == ring_size => old.ring_base,
+        _ => layout
+            .ring(ring_size)
+            .map_err(|largest| no_room(key, "slots", ring_size, largest))?,
+    };
+    Ok(service::Service {
+        ring_base,
+        ring_size,
+        backend_base,
+        backend_capacity,
+        mode: service.mode,
+        padding: 0,
+    })
+}
+
+/// A backend's line of the table.
+fn line(key: &ServiceKey, endpoint: &Endpoint, backend: &desired::Backend, counter: u32) -> Backend {
+    let Endpoint { address, port } = *endpoint;
+    Backend {
+        address,
+        next_hop: backend.next_hop,
+        port,
+        address_delta: Delta::address(&key.vip, &address),
+        endpoint_delta: Delta::endpoint((&key.vip, key.port), (&address, port)),
+        condition: backend.condition,
+        counter,
+        ..Backend::FREE
+    }
+}

@@ -1,0 +1,255 @@
+//! The writer against the fake: it converges from anywhere, in an order that never lies.
+
+use std::collections::BTreeMap;
+
+use lb_common::{
+    addr::{Addr, Mac, Port, Protocol},
+    backend::Condition,
+    hash::HashKey,
+    layout,
+    route::NextHop,
+    service::{ForwardMode, ServiceKey},
+    settings::{Settings, Stages},
+    slot::Slot,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    config::Limits,
+    dataplane::fake::Fake,
+    desired::{Backend, Service},
+    ring::Endpoint,
+};
+
+const LIMITS: Limits = Limits { services: 8, backends: 256, slots: 8 * 1021, routes: 8, denied: 8 };
+
+fn vip(number: u8) -> ServiceKey {
+    ServiceKey::new(Addr::from_v4([203, 0, 113, number]), Port::new(80), Protocol::TCP)
+}
+
+fn endpoint(host: u8, mode: ForwardMode) -> Endpoint {
+    let port = if mode == ForwardMode::NAT { 8080 } else { 80 };
+    Endpoint { address: Addr::from_v4([10, 0, 0, host]), port: Port::new(port) }
+}
+
+fn backend(weight: u16, condition: Condition) -> Backend {
+    let next_hop = NextHop { interface: 2, destination: Mac([2; 6]), source: Mac([1; 6]) };
+    Backend { weight, condition, next_hop }
+}
+
+fn desired(services: BTreeMap<ServiceKey, Service>) -> Desired {
+    Desired {
+        settings: Settings {
+            hash_key: HashKey::from_seed([1; 16]),
+            abi: layout::ABI,
+            stages: Stages::REPLY,
+        },
+        services,
+        routes: BTreeMap::new(),
+        denied: [].into(),
+        devices: [2].into(),
+    }
+}
+
+/// A pool of equal backends.
+fn service(hosts: impl IntoIterator<Item = u8>) -> Service {
+    let pool = hosts.into_iter();
+    Service {
+        mode: ForwardMode::L2,
+        ring_size: 1021,
+        backends: pool
+            .map(|host| (endpoint(host, ForwardMode::L2), backend(1, Condition::UP)))
+            .collect(),
+    }
+}
+
+fn any_service() -> impl Strategy<Value = Service> {
+    let condition =
+        prop_oneof![Just(Condition::UP), Just(Condition::DOWN), Just(Condition::DRAINING)];
+    let pool = prop::collection::btree_map(1u8..40, (0u16..4, condition), 0..20);
+    let mode = prop_oneof![Just(ForwardMode::L2), Just(ForwardMode::NAT)];
+    (mode, pool).prop_map(|(mode, pool)| Service {
+        mode,
+        ring_size: 1021,
+        backends: pool
+            .into_iter()
+            .map(|(host, (weight, condition))| (endpoint(host, mode), backend(weight, condition)))
+            .collect(),
+    })
+}
+
+/// Services on a few VIPs; NAT backends are shared by none, as the configuration check enforces.
+fn any_desired() -> impl Strategy<Value = Desired> {
+    prop::collection::btree_map(1u8..5, any_service(), 0..4).prop_map(|services| {
+        let mut nat_seen = false;
+        let services = services
+            .into_iter()
+            .filter(|(_, service)| {
+                service.mode != ForwardMode::NAT || !std::mem::replace(&mut nat_seen, true)
+            })
+            .map(|(number, service)| (vip(number), service))
+            .collect();
+        desired(services)
+    })
+}
+
+/// What a packet may meet at any moment: a slot of a service names a backend in its block.
+fn consistent(dataplane: &Fake) {
+    let actual = dataplane.read().unwrap();
+    for (key, service) in &actual.services {
+        for slot in dataplane.slots(service.ring_base, service.ring_size).unwrap() {
+            let Some(index) = slot.current() else { continue };
+            assert!(index <= service.backend_capacity, "{key:?}: index {index} out of its block");
+            let place = service.backend_base + u32::from(index);
+            assert!(actual.backends.contains_key(&place), "{key:?}: slot names a free place {place}");
+        }
+    }
+}
+
+/// Whether the maps do what is desired, service by service, and hold nothing else.
+fn reached(dataplane: &Fake, desired: &Desired) {
+    let actual = dataplane.read().unwrap();
+    assert_eq!(actual.settings, Some(desired.settings));
+    assert!(actual.services.keys().eq(desired.services.keys()));
+    let pool_sizes: usize = desired.services.values().map(|service| service.backends.len()).sum();
+    assert_eq!(actual.backends.len(), pool_sizes);
+    let counters: std::collections::BTreeSet<u32> =
+        actual.backends.values().map(|backend| backend.counter).collect();
+    assert_eq!(counters.len(), pool_sizes, "every backend counts for itself");
+    for (key, wanted) in &desired.services {
+        let service = &actual.services[key];
+        let mut slots: BTreeMap<Endpoint, u32> = BTreeMap::new();
+        for slot in dataplane.slots(service.ring_base, service.ring_size).unwrap() {
+            if let Some(index) = slot.current() {
+                let line = &actual.backends[&(service.backend_base + u32::from(index))];
+                let endpoint = Endpoint { address: line.address, port: line.port };
+                *slots.entry(endpoint).or_default() += 1;
+            }
+        }
+        for (endpoint, backend) in &wanted.backends {
+            assert_eq!(slots.contains_key(endpoint), backend.share() > 0, "{endpoint:?}");
+        }
+        let nat = if wanted.mode == ForwardMode::NAT { wanted.backends.len() } else { 0 };
+        let replies = actual.replies.values().filter(|reply| reply.vip == key.vip).count();
+        assert_eq!(replies, nat);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn it_converges_and_every_step_is_consistent(states in prop::collection::vec(any_desired(), 1..6)) {
+        let mut reconciler = Reconciler::new(Fake::new(LIMITS));
+        for state in &states {
+            // One write more each time, so that it stops after every kind of write.
+            for budget in 0.. {
+                reconciler.dataplane_mut().budget = Some(budget);
+                let done = reconciler.sync(state).is_ok();
+                consistent(reconciler.dataplane());
+                if done {
+                    break;
+                }
+            }
+            reached(reconciler.dataplane(), state);
+            reconciler.dataplane_mut().budget = None;
+            let again = reconciler.sync(state).unwrap();
+            prop_assert_eq!(again, Outcome::default(), "a second round finds nothing to do");
+        }
+    }
+
+    #[test]
+    fn it_goes_on_after_a_failure_anywhere(
+        before in any_desired(), after in any_desired(), budget in 0usize..60,
+    ) {
+        let mut reconciler = Reconciler::new(Fake::new(LIMITS));
+        prop_assert!(reconciler.sync(&before).is_ok());
+        reconciler.dataplane_mut().budget = Some(budget);
+        let failed = reconciler.sync(&after).is_err();
+        consistent(reconciler.dataplane());
+        reconciler.dataplane_mut().budget = None;
+        let outcome = reconciler.sync(&after).unwrap();
+        prop_assert_eq!(outcome.writes > 0, failed);
+        reached(reconciler.dataplane(), &after);
+    }
+}
+
+fn one(hosts: impl IntoIterator<Item = u8>) -> Desired {
+    desired([(vip(1), service(hosts))].into())
+}
+
+#[test]
+fn a_restarted_daemon_writes_nothing() {
+    let mut reconciler = Reconciler::new(Fake::new(LIMITS));
+    let state = one(1..10);
+    assert!(reconciler.sync(&state).unwrap().writes > 0);
+    let mut restarted = Reconciler::new(reconciler.dataplane().clone());
+    assert_eq!(restarted.sync(&state).unwrap(), Outcome::default());
+}
+
+#[test]
+fn one_backend_more_leaves_the_others_in_place() {
+    let mut reconciler = Reconciler::new(Fake::new(LIMITS));
+    assert!(reconciler.sync(&one(1..=8)).is_ok());
+    let before = reconciler.dataplane().read().unwrap();
+    // The ninth does not fit into the block of eight: the block moves, the indexes and counters stay.
+    let outcome = reconciler.sync(&one(1..=9)).unwrap();
+    let after = reconciler.dataplane().read().unwrap();
+    let (old, new) = (before.services[&vip(1)], after.services[&vip(1)]);
+    assert_ne!(old.backend_base, new.backend_base);
+    assert_eq!((old.backend_capacity, new.backend_capacity), (8, 16));
+    for (place, line) in &before.backends {
+        let index = place - old.backend_base;
+        assert_eq!(after.backends.get(&(new.backend_base + index)), Some(line));
+    }
+    let share = 1021 / 9;
+    assert!(outcome.slots_moved >= share && outcome.slots_moved < 2 * share, "{outcome:?}");
+}
+
+#[test]
+fn a_new_next_hop_touches_one_line_and_no_slot() {
+    let mut reconciler = Reconciler::new(Fake::new(LIMITS));
+    let mut state = one(1..=3);
+    assert!(reconciler.sync(&state).is_ok());
+    let pool = &mut state.services.get_mut(&vip(1)).unwrap().backends;
+    pool.get_mut(&endpoint(2, ForwardMode::L2)).unwrap().next_hop.destination = Mac([9; 6]);
+    reconciler.dataplane_mut().log.clear();
+    assert_eq!(reconciler.sync(&state).unwrap(), Outcome { writes: 1, slots_moved: 0 });
+    assert!(matches!(reconciler.dataplane().log[..], [Op::PutBackend(..)]));
+}
+
+#[test]
+fn another_seed_rebuilds_the_rings() {
+    let mut reconciler = Reconciler::new(Fake::new(LIMITS));
+    let mut state = one(1..=3);
+    assert!(reconciler.sync(&state).is_ok());
+    state.settings.hash_key = HashKey::from_seed([2; 16]);
+    assert!(reconciler.sync(&state).unwrap().slots_moved > 1021 / 3);
+}
+
+#[test]
+fn a_ring_that_was_tampered_with_is_mended_when_the_knowledge_is_forgotten() {
+    let mut reconciler = Reconciler::new(Fake::new(LIMITS));
+    let state = one(1..=3);
+    assert!(reconciler.sync(&state).is_ok());
+    let base = reconciler.dataplane().read().unwrap().services[&vip(1)].ring_base;
+    let tamper = Op::WriteSlots(vec![(base, Slot::EMPTY)]);
+    assert!(reconciler.dataplane_mut().apply(&tamper).is_ok());
+    reconciler.forget();
+    assert_eq!(reconciler.sync(&state).unwrap().slots_moved, 1);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_any_write() {
+    let small = Limits { slots: 1500, ..LIMITS };
+    let mut reconciler = Reconciler::new(Fake::new(small));
+    let state = desired([(vip(1), service([1])), (vip(2), service([2]))].into());
+    let error = reconciler.sync(&state).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "service 203.0.113.2:80/tcp needs 1021 free slots in a row, the largest gap has 479: \
+         raise limits.slots"
+    );
+    assert!(reconciler.dataplane().log.is_empty());
+}

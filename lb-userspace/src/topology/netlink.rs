@@ -1,0 +1,150 @@
+//! The topology as the kernel tells it over rtnetlink.
+
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, channel::mpsc::UnboundedReceiver};
+use rtnetlink::{
+    MulticastGroup, packet_core::NetlinkMessage, packet_route::RouteNetlinkMessage, sys::SocketAddr,
+};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval, timeout_at},
+};
+
+pub use super::requests::Error;
+use super::{Topology, keep::Keep, requests::Requests};
+
+/// A burst of notifications is over after this much silence,
+const QUIET: Duration = Duration::from_millis(10);
+/// and is not waited for longer than this.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// A full dump comes at least this often, so that a lost notification heals.
+const RESYNC: Duration = Duration::from_secs(5);
+
+const GROUPS: &[MulticastGroup] = &[
+    MulticastGroup::Link,
+    MulticastGroup::Neigh,
+    MulticastGroup::Ipv4Ifaddr,
+    MulticastGroup::Ipv6Ifaddr,
+    MulticastGroup::Ipv4Route,
+    MulticastGroup::Ipv6Route,
+];
+
+/// The topology at this moment.
+pub async fn snapshot() -> Result<Topology, Error> {
+    Ok(Requests::open()?.dump().await?.topology)
+}
+
+/// Follows the kernel in a task on the current runtime, and keeps resolved the neighbours on the
+/// way to the wanted addresses and the routers of all routes.
+///
+/// The first value is empty, without any link; the first that is seen comes within milliseconds.
+/// The task ends when all receivers are gone. The neighbours stay managed by the kernel then, as
+/// pinned programs go on forwarding to them.
+pub fn spawn(
+    wanted: watch::Receiver<BTreeSet<IpAddr>>,
+) -> Result<(watch::Receiver<Arc<Topology>>, JoinHandle<()>), Error> {
+    let (publisher, receiver) = watch::channel(Arc::default());
+    let watcher = Watcher {
+        notifications: subscribe()?,
+        requests: Requests::open()?,
+        keep: Keep::default(),
+        wanted,
+        publisher,
+    };
+    Ok((receiver, tokio::spawn(watcher.run())))
+}
+
+type Notifications = UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
+
+/// A socket of its own for notifications: when it overflows, no answer to a request is lost. The
+/// overflow itself arrives as a notification.
+fn subscribe() -> Result<Notifications, Error> {
+    let (connection, _, notifications) =
+        rtnetlink::new_multicast_connection(GROUPS).map_err(Error::Socket)?;
+    // It ends with the receiver of the notifications.
+    drop(tokio::spawn(connection));
+    Ok(notifications)
+}
+
+struct Watcher {
+    notifications: Notifications,
+    requests: Requests,
+    keep: Keep,
+    wanted: watch::Receiver<BTreeSet<IpAddr>>,
+    publisher: watch::Sender<Arc<Topology>>,
+}
+
+impl Watcher {
+    async fn run(mut self) {
+        let mut resync = interval(RESYNC);
+        resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut wanted_open = true;
+        loop {
+            let notified = tokio::select! {
+                () = self.publisher.closed() => return,
+                _ = resync.tick() => Some(()),
+                changed = self.wanted.changed(), if wanted_open => {
+                    wanted_open = changed.is_ok();
+                    Some(())
+                }
+                first = self.notifications.next() => match first {
+                    Some(_) => self.end_of_burst().await,
+                    None => None,
+                },
+            };
+            if let Err(error) = self.turn(notified.is_some()).await {
+                tracing::warn!(%error, "links, routes and neighbours may be out of date");
+                let _ = resync.tick().await;
+            }
+        }
+    }
+
+    /// `None` if the notifications have ended.
+    async fn end_of_burst(&mut self) -> Option<()> {
+        let latest = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let quiet = (tokio::time::Instant::now() + QUIET).min(latest);
+            match timeout_at(quiet, self.notifications.next()).await {
+                Ok(notification) => drop(notification?),
+                Err(_) => return Some(()),
+            }
+        }
+    }
+
+    async fn turn(&mut self, subscribed: bool) -> Result<(), Error> {
+        if !subscribed {
+            self.notifications = subscribe()?;
+        }
+        let dump = match self.requests.dump().await {
+            Ok(dump) => dump,
+            Err(error) => {
+                self.requests = Requests::open()?;
+                return Err(error);
+            }
+        };
+        let _ = self.publisher.send_if_modified(|published| {
+            let changed = **published != dump.topology;
+            if changed {
+                *published = Arc::new(dump.topology.clone());
+            }
+            changed
+        });
+        let wanted = self.wanted.borrow_and_update().clone();
+        let now = Instant::now();
+        for action in self.keep.actions(&dump, &wanted, now) {
+            match self.requests.carry_out(action).await {
+                Ok(()) => self.keep.done(action, now),
+                // The link or the address may be gone by now; the next turn knows better.
+                Err(error) => tracing::debug!(?action, %error, "neighbour request failed"),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,504 @@
+//! Configuration files as operators write them: good ones, and bad ones with what is said of them.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test")]
+
+use std::time::Duration;
+
+use lb_common::{addr::Protocol, service::ForwardMode};
+use lb_userspace::config::{
+    AttachMode, CheckKind, DEFAULT_RING_SIZE, DEFAULT_SEED, Limits,
+    file::{self, Error, KEYS, Loaded},
+    validate::Problem,
+};
+use proptest::prelude::*;
+
+const EXAMPLE: &str = include_str!("../../lb.example.toml");
+const NODE: &str = "[node]\ninterfaces = ['eth0']\nseed = '00112233445566778899aabbccddeeff'\n";
+/// Begins in line 4 when it follows [`NODE`].
+const SERVICE: &str = "[[service]]\nname = 'web'\nvip = '192.0.2.10'\nport = 80\nforward = 'l2'\n";
+const NAT: &str = "[[service]]\nname = 'app'\nvip = '192.0.2.20'\nport = 80\nforward = 'nat'\n";
+
+/// A file with one mistake or more: its pieces, and everything that is said of it.
+struct Case(&'static [&'static str], &'static [&'static str]);
+
+const SYNTAX: &[Case] = &[
+    Case(&["[node\n"], &["1: not TOML: unclosed table, expected `]`; look at column 6"]),
+    Case(
+        &[NODE, "mode = \n"],
+        &["4: not TOML: string values must be quoted, expected literal string; look at column 8"],
+    ),
+    Case(
+        &[NODE, "mode = 'native'\nmode = 'native'\n"],
+        &["5: not TOML: duplicate key; look at column 1"],
+    ),
+    Case(
+        &[NODE, "mode = 'native\n"],
+        &["4: not TOML: invalid literal string, expected `'`; look at column 15"],
+    ),
+];
+
+const KEYS_AND_TYPES: &[Case] = &[
+    Case(
+        &[""],
+        &[
+            "1: node.interfaces: no interface is named; name the interfaces that packets arrive at, \
+         such as `interfaces = [\"eth0\"]`",
+        ],
+    ),
+    Case(
+        &["[nod]\n", NODE],
+        &["1: nod: unknown key; did you mean `node`? Known here: node, limits, firewall, service"],
+    ),
+    Case(
+        &[NODE, "color = 'red'\n"],
+        &[
+            "4: node.color: unknown key; remove it; known here: interfaces, mode, runtime_dir, pin_dir, \
+         seed",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "[[service.backend]]\naddress = '10.0.0.11'\nwieght = 2\n"],
+        &[
+            "11: service[0].backend[0].wieght: unknown key; did you mean `weight`? Known here: name, \
+         address, port, weight",
+        ],
+    ),
+    Case(
+        &[NODE, "[service]\nname = 'web'\n"],
+        &[
+            "4: service: must be an array of tables, not a table; begin each with a line `[[service]]`",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "[service.backend]\naddress = '10.0.0.11'\n"],
+        &[
+            "9: service[0].backend: must be an array of tables, not a table; begin each with a line \
+         `[[service.backend]]`",
+        ],
+    ),
+    Case(&["node = 1\n"], &["1: node: must be a table, not an integer; write a table"]),
+    Case(
+        &[NODE, "[[service]]\n"],
+        &[
+            "4: service[0].name: missing; add `name = \"web\"`",
+            "4: service[0].vip: missing; add `vip = \"192.0.2.10\"`",
+            "4: service[0].port: missing; add `port = 80`",
+            "4: service[0].forward: missing; add `forward = \"l2\"` or `forward = \"nat\"`",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "[[service.backend]]\nname = 'web1'\n"],
+        &["9: service[0].backend[0].address: missing; add `address = \"10.0.0.11\"`"],
+    ),
+    Case(
+        &[NODE, SERVICE, "[service.check]\nrise = 1\n"],
+        &["9: service[0].check.type: missing; add `type = \"http\"`"],
+    ),
+    Case(
+        &["[node]\ninterfaces = 'eth0'\nmode = 1\nseed = true\n"],
+        &[
+            "2: node.interfaces: must be an array, not a string; write an array",
+            "3: node.mode: must be a string, not an integer; put it in double quotes",
+            "4: node.seed: must be a string, not a boolean; put it in double quotes",
+        ],
+    ),
+    Case(
+        &[NODE, "mode = 'offload'\n"],
+        &["4: node.mode: `offload` is not known here; use \"native\" or \"generic\""],
+    ),
+    Case(
+        &["[node]\ninterfaces = ['eth0']\nseed = '0011'\n"],
+        &["3: node.seed: not a seed: 32 hex digits are needed, 4 characters found; make one with \
+         `openssl rand -hex 16`, the same for all nodes of a cluster"],
+    ),
+    Case(
+        &[NODE, "[firewall]\ndeny = [\n '10.0.0.0/8',\n '10.1.2.3/8',\n '::/0', '1.2.3.4']\n"],
+        &[
+            "7: firewall.deny[1]: `10.1.2.3/8` has address bits behind the prefix; write 10.0.0.0/8",
+            "8: firewall.deny[2]: `::/0` covers IPv4-mapped addresses, which stand for IPv4; write IPv4 \
+         prefixes as IPv4, and IPv6 ones without ::ffff:0:0/96, such as 2000::/3",
+            "8: firewall.deny[3]: `1.2.3.4` is not an address prefix; write a prefix such as \
+         203.0.113.0/24 or 2001:db8::/32",
+        ],
+    ),
+    Case(
+        &[NODE, "[[service]]\nname = 'web'\nvip = '192.0.2.10/32'\nport = '80'\nforward = 'dsr'\n"],
+        &[
+            "6: service[0].vip: `192.0.2.10/32` is not an IP address; write it without a prefix \
+             length",
+            "7: service[0].port: must be an integer, not a string; write it without quotes",
+            "8: service[0].forward: `dsr` is not known here; use \"l2\" or \"nat\"",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "protocol = 'sctp'\n"],
+        &["9: service[0].protocol: `sctp` is not known here; use \"tcp\" or \"udp\""],
+    ),
+    Case(
+        &[NODE, NAT, "[[service.backend]]\naddress = 'web1'\nport = 65536\nweight = -1\n"],
+        &[
+            "10: service[0].backend[0].address: `web1` is not an IP address; write an address such as \
+         192.0.2.10 or 2001:db8::10",
+            "11: service[0].backend[0].port: 65536 is not a port; use 1 to 65535",
+            "12: service[0].backend[0].weight: -1 is not a weight; use 0 to 1000",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "[service.check]\ntype = 'tcp'\npath = '/'\ninterval = 2\n"],
+        &[
+            "11: service[0].check.path: a tcp check has no path; remove it, or set `type = \"http\"`",
+            "12: service[0].check.interval: 2 has no unit; write a number with a unit, such as \
+         \"200ms\", \"1s\" or \"2m\"",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "[service.check]\ntype = 'http'\ntimeout = 'soon'\n"],
+        &[
+            "11: service[0].check.timeout: `soon` is not a duration; write a number with a unit, such \
+         as \"200ms\", \"1s\" or \"2m\"",
+        ],
+    ),
+    // A service that cannot be read does not hide what is wrong with the next.
+    Case(
+        &[NODE, "[[service]]\nname = 7\n", SERVICE, "ring_size = 5\n"],
+        &[
+            "4: service[0].vip: missing; add `vip = \"192.0.2.10\"`",
+            "4: service[0].port: missing; add `port = 80`",
+            "4: service[0].forward: missing; add `forward = \"l2\"` or `forward = \"nat\"`",
+            "5: service[0].name: must be a string, not an integer; put it in double quotes",
+            "11: service[1].ring_size: 5 is not a ring size; use one of 1021, 2039, 4093, 8191, 16381, \
+         32749, 65537, 131071",
+        ],
+    ),
+];
+
+const RULES: &[Case] = &[
+    Case(
+        &["[node]\ninterfaces = ['', 'eth0', 'a-name-too-long-', 'eth0']\nseed = '", SEED],
+        &[
+            "2: node.interfaces[0]: `` cannot be the name of an interface; use a name that `ip link` \
+         shows, of 1 to 15 bytes",
+            "2: node.interfaces[2]: `a-name-too-long-` cannot be the name of an interface; use a name \
+         that `ip link` shows, of 1 to 15 bytes",
+            "2: node.interfaces[3]: `eth0` is named twice; name each interface once",
+        ],
+    ),
+    Case(
+        &[NODE, "runtime_dir = 'run/lb'\npin_dir = ''\n"],
+        &[
+            "4: node.runtime_dir: \"run/lb\" is not an absolute path; begin it with `/`",
+            "5: node.pin_dir: \"\" is not an absolute path; begin it with `/`",
+        ],
+    ),
+    Case(
+        &[NODE, "[limits]\nroutes = 0\ndenied = -1\nslots = 4294967296\n"],
+        &[
+            "5: limits.routes: 0 is out of range; use 1 to 4294967295",
+            "6: limits.denied: -1 is out of range; use 1 to 4294967295",
+            "7: limits.slots: 4294967296 is out of range; use 1 to 4294967295",
+        ],
+    ),
+    Case(
+        &[
+            NODE,
+            "[limits]\nservices = 1\nbackends = 1\nslots = 65537\ndenied = 1\n[firewall]\n\
+             deny = ['10.0.0.0/8', '11.0.0.0/8']\n",
+            SERVICE,
+            "backend = [{ address = '10.0.0.11' }, { address = '10.0.0.12' }]\n",
+            NAT,
+        ],
+        &[
+            "5: limits.services: 2 services are configured, 1 are allowed; set `limits.services` to \
+             2 or more",
+            "6: limits.backends: 2 backends are configured, 1 are allowed; set `limits.backends` to \
+             2 or more",
+            "7: limits.slots: 131074 slots are configured, 65537 are allowed; set `limits.slots` to \
+             131074 or more, or give services smaller rings",
+            "10: firewall.deny: 2 prefixes are denied, 1 are allowed; set `limits.denied` to 2 or \
+             more",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, SERVICE],
+        &[
+            "10: service[1].name: service[0] is named `web` as well; give each service its own name",
+            "11: service[1].vip: 192.0.2.10 port 80/tcp is the service `web` already; use another vip, \
+         port or protocol, or put the backends into one service",
+        ],
+    ),
+    Case(
+        &[NODE, "[[service]]\nname = 'a b'\nvip = '127.0.0.1'\nport = 0\nforward = 'l2'\n"],
+        &[
+            "5: service[0].name: \"a b\" cannot be a name; use 1 to 64 bytes without spaces, \
+             beginning with other than `-`",
+            "6: service[0].vip: 127.0.0.1 is a loopback address; use a unicast address that is \
+             routed to one host",
+            "7: service[0].port: 0 is not a port; use 1 to 65535",
+        ],
+    ),
+    Case(
+        &[
+            NODE,
+            SERVICE,
+            "[[service.backend]]\naddress = '0.0.0.0'\n",
+            "[[service.backend]]\naddress = '224.0.0.1'\n",
+            "[[service.backend]]\naddress = '255.255.255.255'\n",
+        ],
+        &[
+            "10: service[0].backend[0].address: 0.0.0.0 is unspecified; use a unicast address that \
+             is routed to one host",
+            "12: service[0].backend[1].address: 224.0.0.1 is a multicast address; use a unicast \
+             address that is routed to one host",
+            "14: service[0].backend[2].address: 255.255.255.255 is the broadcast address; use a \
+             unicast address that is routed to one host",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "[[service.backend]]\naddress = '2001:db8::11'\n"],
+        &[
+            "10: service[0].backend[0].address: 2001:db8::11 of backend `2001:db8::11` is IPv6, but the \
+         VIP 192.0.2.10 is IPv4; use the backend's IPv4 address, or make a service with an IPv6 VIP",
+        ],
+    ),
+    Case(
+        &[NODE, "[[service]]\nname = 'w'\nvip = '::ffff:192.0.2.1'\nport = 80\nforward = 'l2'\n"],
+        &["6: service[0].vip: ::ffff:192.0.2.1 is an IPv4-mapped address; write it as an IPv4 \
+           address"],
+    ),
+    Case(
+        &[NODE, SERVICE, "[[service.backend]]\naddress = '10.0.0.11'\nport = 8080\n"],
+        &[
+            "11: service[0].backend[0].port: 8080 differs from the service's port 80, which l2 cannot \
+         rewrite; remove it, or set the service's `forward = \"nat\"`",
+        ],
+    ),
+    Case(
+        &[
+            NODE,
+            SERVICE,
+            "[[service.backend]]\naddress = '10.0.0.11'\nweight = 0\n",
+            "[[service.backend]]\naddress = '10.0.0.12'\nweight = 0\n",
+        ],
+        &["11: service[0].backend[0].weight: all backends of `web` have weight 0: none takes \
+           connections; give at least one of them a weight above 0"],
+    ),
+    Case(
+        &[NODE, NAT, "[[service.backend]]\naddress = '10.0.0.11'\nport = 0\nweight = 1001\n"],
+        &[
+            "11: service[0].backend[0].port: 0 is not a port; use 1 to 65535",
+            "12: service[0].backend[0].weight: 1001 is not a weight; use 0 to 1000",
+        ],
+    ),
+    Case(
+        &[
+            NODE,
+            SERVICE,
+            "[[service.backend]]\nname = 'w1'\naddress = '10.0.0.11'\n",
+            "[[service.backend]]\nname = 'w1'\naddress = '10.0.0.12'\n",
+            "[[service.backend]]\nname = 'w3'\naddress = '10.0.0.11'\n",
+        ],
+        &[
+            "13: service[0].backend[1].name: backend[0] of `web` is named `w1` as well; give each \
+             backend of a service its own name",
+            "17: service[0].backend[2].address: 10.0.0.11 port 80 is in `web` twice, as `w1` and as \
+             `w3`; remove one, and use `weight` for a larger share",
+        ],
+    ),
+    Case(
+        &[
+            NODE,
+            NAT,
+            "[[service.backend]]\naddress = '10.0.1.11'\nport = 8080\n",
+            "[[service]]\nname = 'app2'\nvip = '192.0.2.21'\nport = 80\nforward = 'nat'\n",
+            "[[service.backend]]\nname = 'b'\naddress = '10.0.1.11'\nport = 8080\n",
+        ],
+        &[
+            "19: service[1].backend[0].address: nat backend `b` (10.0.1.11 port 8080/tcp) is in the \
+           service `app` already, and its answers could not be told apart; let the backend listen \
+           on another port for this service",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "[[service.backend]]\naddress = '192.0.2.20'\n", NAT],
+        &[
+            "10: service[0].backend[0].address: 192.0.2.20 of backend `192.0.2.20` is a VIP of this \
+         node; use the backend's own address",
+        ],
+    ),
+    Case(
+        &[
+            NODE,
+            SERVICE,
+            "[service.check]\ntype = 'http'\npath = 'healthz'\nport = 0\ninterval = '1s'\n\
+             timeout = '1s'\nrise = 0\nfall = 0\n",
+        ],
+        &[
+            "11: service[0].check.path: \"healthz\" is not a path; begin it with `/`, and write \
+             other than visible ASCII as %XX",
+            "12: service[0].check.port: 0 is not a port; use 1 to 65535",
+            "14: service[0].check.timeout: 1s is not less than the interval of 1s; shorten it, or \
+             lengthen `interval`",
+            "15: service[0].check.rise: 0 results cannot change anything; use 1 or more",
+            "16: service[0].check.fall: 0 results cannot change anything; use 1 or more",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "[service.check]\ntype = 'tcp'\ninterval = '2h'\ntimeout = '0s'\n"],
+        &[
+            "11: service[0].check.interval: 2h is too long; use at most \"1h\"",
+            "12: service[0].check.timeout: no check can succeed in no time; use \"500ms\", for example",
+        ],
+    ),
+];
+
+const SEED: &str = "00112233445566778899aabbccddeeff'\n";
+
+#[test]
+fn every_mistake_is_named_with_line_key_and_remedy() {
+    for Case(pieces, expected) in SYNTAX.iter().chain(KEYS_AND_TYPES).chain(RULES) {
+        let text = pieces.concat();
+        let error = file::parse(&text, "lb.toml").expect_err(&text);
+        let Error::Invalid(diagnostics) = &error else { panic!("{error}") };
+        let found: Vec<_> = diagnostics.iter().map(ToString::to_string).collect();
+        let expected: Vec<_> = expected.iter().map(|line| format!("lb.toml:{line}")).collect();
+        assert_eq!(found, expected, "{text}");
+        assert_eq!(error.to_string(), expected.join("\n"));
+    }
+}
+
+#[test]
+fn a_service_has_no_more_backends_than_a_slot_can_name() {
+    let backends = (1..=65_535u32)
+        .map(|n| format!("{{ address = '10.0.{}.{}', port = {} }},\n", n >> 8, n & 255, 8080));
+    let pool: String = backends.collect();
+    let text = format!("{NODE}[limits]\nbackends = 100000\n{NAT}backend = [\n{pool}]\n");
+    let error = file::parse(&text, "lb.toml").expect_err("too many").to_string();
+    let expected = "lb.toml:11: service[0].backend: `app` has 65535 backends, a ring names at most \
+                    65534; spread them over several services";
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn defaults_are_those_of_the_documentation() {
+    let text = "[node]\ninterfaces = ['eth0']\n[[service]]\nname = 'web'\nvip = '192.0.2.10'\n\
+                port = 80\nforward = 'nat'\ncheck.type = 'http'\n\
+                backend = [{ address = '10.0.0.11' }]\n";
+    let Loaded { config, warnings, .. } = file::parse(text, "lb.toml").expect("valid");
+    assert_eq!(config.node.mode, AttachMode::Native);
+    assert_eq!(config.node.socket().to_str(), Some("/run/lb/lb.sock"));
+    assert_eq!(config.node.pin_dir.to_str(), Some("/sys/fs/bpf/lb"));
+    assert_eq!(config.node.seed, DEFAULT_SEED);
+    assert_eq!(config.limits, Limits::default());
+    let service = &config.services[0];
+    assert_eq!((service.protocol, service.ring_size), (Protocol::TCP, DEFAULT_RING_SIZE));
+    assert_eq!(service.forward, ForwardMode::NAT);
+    let check = service.check.as_ref().expect("a check");
+    assert_eq!(check.kind, CheckKind::Http { path: "/".into() });
+    assert_eq!(
+        (check.interval, check.timeout),
+        (Duration::from_secs(1), Duration::from_millis(500))
+    );
+    assert_eq!((check.port, check.rise, check.fall), (None, 2, 3));
+    let backend = &service.backends[0];
+    assert_eq!((backend.name.as_str(), backend.port, backend.weight), ("10.0.0.11", 80, 1));
+    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["lb.toml:1: node.seed: missing: the default is public, so that anybody can aim flows at \
+          one backend; set it to the output of `openssl rand -hex 16`, the same on all nodes of a \
+          cluster"]
+    );
+}
+
+#[test]
+fn services_without_backends_are_warned_of() {
+    let loaded = file::parse(&[NODE, SERVICE].concat(), "lb.toml").expect("valid");
+    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["lb.toml:4: service[0]: `web` has no backends: its packets are dropped; add \
+          [[service.backend]] tables, or use `lb backend add`"]
+    );
+}
+
+#[test]
+fn what_the_machine_lacks_is_said_of_the_file() {
+    let loaded =
+        file::parse("[node]\ninterfaces = [\n'eth0',\n'eth9']\n", "lb.toml").expect("valid");
+    let problem = Problem::new("node.interfaces[1]", "there is no `eth9`", "see `ip link`");
+    let expected = "lb.toml:4: node.interfaces[1]: there is no `eth9`; see `ip link`";
+    assert_eq!(loaded.render(&problem), expected);
+    assert_eq!(loaded.reject(vec![problem]).to_string(), expected);
+}
+
+#[test]
+fn the_demo_site_is_embedded() {
+    let Loaded { config, warnings, .. } = file::embedded().expect("valid");
+    assert_eq!(warnings, []);
+    assert_eq!(config.node.interfaces, ["eth0"]);
+    let services: Vec<_> = config
+        .services
+        .iter()
+        .map(|it| (it.name.as_str(), it.forward.as_str(), it.backends[2].address.to_string()))
+        .collect();
+    let expected = [
+        ("web", "l2", "10.0.0.13"),
+        ("web6", "l2", "fd00:0:0:1::13"),
+        ("app", "nat", "10.0.1.13"),
+        ("app6", "nat", "fd00:0:0:2::13"),
+    ];
+    assert_eq!(services, expected.map(|(name, mode, last)| (name, mode, last.to_owned())));
+}
+
+#[test]
+fn the_example_is_valid_and_its_commented_defaults_are_true() {
+    let loaded = file::parse(EXAMPLE, "lb.example.toml").expect("valid");
+    assert_eq!(loaded.warnings, []);
+    let mut with_defaults = String::new();
+    for line in EXAMPLE.lines() {
+        let key = line.strip_prefix('#').filter(|rest| rest.starts_with(char::is_alphanumeric));
+        with_defaults.push_str(key.unwrap_or(line));
+        with_defaults.push('\n');
+    }
+    let spelt_out = file::parse(&with_defaults, "lb.example.toml").expect("valid");
+    assert_eq!(spelt_out.config, loaded.config);
+}
+
+#[test]
+fn the_example_shows_every_key() {
+    let mut shown = std::collections::BTreeSet::new();
+    let mut table = String::new();
+    for line in EXAMPLE.lines() {
+        if line.starts_with('[') {
+            line.trim_matches(['[', ']']).clone_into(&mut table);
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            let _new = shown.insert((table.clone(), key.trim_start_matches('#').to_owned()));
+        }
+    }
+    for (table, keys) in KEYS.iter().filter(|(table, _)| !table.is_empty()) {
+        let is_table = |key: &str| KEYS.iter().any(|(it, _)| *it == format!("{table}.{key}"));
+        for key in keys.iter().filter(|key| !is_table(key)) {
+            assert!(shown.contains(&((*table).to_owned(), (*key).to_owned())), "{table}.{key}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC{0,200}") {
+        let _result = file::parse(&text, "lb.toml");
+    }
+
+    #[test]
+    fn no_mutation_of_a_file_makes_the_parser_panic(
+        at in 0..EXAMPLE.len(),
+        cut in 0usize..40,
+        text in "[\\[\\]{}=.,'\"#\\n\\\\0-9a-zé:/-]{0,12}",
+    ) {
+        let start = EXAMPLE.floor_char_boundary(at);
+        let end = EXAMPLE.floor_char_boundary((at + cut).min(EXAMPLE.len()));
+        let mutated = format!("{}{text}{}", &EXAMPLE[..start], &EXAMPLE[end..]);
+        if let Err(error) = file::parse(&mutated, "lb.toml") {
+            prop_assert!(error.to_string().starts_with("lb.toml:"));
+        }
+    }
+}
