@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 fn embed() -> Result<(), String> {
     let folder = |name| env::var_os(name).map(PathBuf::from).ok_or(format!("no {name}"));
     let object = env::var_os(OVERRIDE).map_or_else(
-        || Ok(folder("CARGO_MANIFEST_DIR")?.join("../target/bpf/lb.o")),
+        || Ok(folder("CARGO_MANIFEST_DIR")?.with_file_name("target/bpf/lb.o")),
         |path| Ok::<_, String>(path.into()),
     )?;
     println!("cargo::rerun-if-changed={}", object.display());

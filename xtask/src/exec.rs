@@ -11,8 +11,8 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// What `command` prints to standard output; an error holds the command line and the last line
-/// that it wrote to standard error.
+/// What `command` prints to standard output; an error holds the command line and the line of
+/// standard error that says most.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
@@ -23,9 +23,16 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         output.status.success(),
         "`{command:?}` failed ({}): {}",
         output.status,
-        complaint.trim_end().lines().next_back().unwrap_or_default()
+        essence(&complaint)
     );
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The first line that calls itself an error, or the last line: a backtrace may follow.
+fn essence(complaint: &str) -> &str {
+    let mut lines = complaint.lines().filter(|line| !line.trim().is_empty());
+    let error = lines.clone().find(|line| line.starts_with("error"));
+    error.or_else(|| lines.next_back()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -45,7 +52,15 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_holds_the_last_complaint() {
+    fn a_complaint_is_cut_to_its_essence() {
+        let rustup = "info: downloading\nerror: could not download\n\n  15: <unknown>\n";
+        assert_eq!(essence(rustup), "error: could not download");
+        assert_eq!(essence("one\ntwo\n\n"), "two");
+        assert_eq!(essence(""), "");
+    }
+
+    #[test]
+    fn a_failure_holds_the_complaint() {
         let error = output(&mut sh("echo one >&2; echo two >&2; exit 1")).unwrap_err().to_string();
         assert!(error.ends_with("failed (exit status: 1): two"), "{error}");
     }

@@ -80,18 +80,23 @@ pub(crate) fn wanted() -> Result<Option<Way>> {
 }
 
 /// The ways to try, best first. An explicit wish is obeyed, also where it fails. Otherwise what is
-/// complete goes first, and Debian's before rustup's: it is fast, and its LLVM is always one that
-/// Debian also has the library of.
+/// complete goes first, then Debian's way if apt is `ready` for it: it is fast, and its LLVM is
+/// always one that Debian also has the library of.
 pub(crate) fn order(
     wanted: Option<Way>,
     complete: &[Way],
-    debian_installable: impl FnOnce() -> bool,
+    apt: bool,
+    ready: impl FnOnce() -> bool,
 ) -> Vec<Way> {
-    match (wanted, complete) {
-        (Some(way), _) => vec![way],
-        (None, [Way::Rustup]) => vec![Way::Rustup, Way::Debian],
-        (None, []) if !debian_installable() => vec![Way::Rustup, Way::Debian],
-        (None, _) => vec![Way::Debian, Way::Rustup],
+    if let Some(way) = wanted {
+        return vec![way];
+    }
+    if complete.contains(&Way::Debian) || (complete.is_empty() && apt && ready()) {
+        vec![Way::Debian, Way::Rustup]
+    } else if apt {
+        vec![Way::Rustup, Way::Debian]
+    } else {
+        vec![Way::Rustup]
     }
 }
 
@@ -125,7 +130,7 @@ pub(crate) fn missing_clippy(way: Way) -> Option<String> {
 }
 
 /// Whether apt has a compiler that is new enough.
-pub(crate) fn debian_offers(host: &Host) -> Result<()> {
+pub(crate) fn check_offer(host: &Host) -> Result<()> {
     for package in DEBIAN_PACKAGES {
         let Some(offered) = host.candidate(package) else {
             bail!("apt knows no package {package}");
@@ -152,7 +157,12 @@ pub(crate) fn expected_llvm(way: Way, host: &Host) -> Result<u32> {
         Way::Debian => host.llvm_behind(DEBIAN_PACKAGES[0]),
         Way::Rustup => None,
     };
-    forecast.map_or_else(|| Ok(describe("rustc")?.llvm), Ok)
+    forecast.map_or_else(active_llvm, Ok)
+}
+
+/// The LLVM of the active toolchain.
+pub(crate) fn active_llvm() -> Result<u32> {
+    Ok(describe("rustc")?.llvm)
 }
 
 /// Lets rustup fetch the sources of `core`.
@@ -202,21 +212,27 @@ mod tests {
 
     #[test]
     fn a_wish_is_obeyed() {
-        assert_eq!(order(Some(Way::Rustup), &[Way::Debian], unasked), [Way::Rustup]);
-        assert_eq!(order(Some(Way::Debian), &[], unasked), [Way::Debian]);
+        assert_eq!(order(Some(Way::Rustup), &[Way::Debian], true, unasked), [Way::Rustup]);
+        assert_eq!(order(Some(Way::Debian), &[], true, unasked), [Way::Debian]);
     }
 
     #[test]
     fn what_is_complete_goes_first() {
-        assert_eq!(order(None, &[Way::Rustup], unasked)[0], Way::Rustup);
-        assert_eq!(order(None, &[Way::Debian], unasked)[0], Way::Debian);
-        assert_eq!(order(None, &[Way::Debian, Way::Rustup], unasked)[0], Way::Debian);
+        assert_eq!(order(None, &[Way::Rustup], true, unasked)[0], Way::Rustup);
+        assert_eq!(order(None, &[Way::Debian], true, unasked)[0], Way::Debian);
+        assert_eq!(order(None, &[Way::Debian, Way::Rustup], true, unasked)[0], Way::Debian);
     }
 
     #[test]
     fn what_can_be_installed_goes_first_and_the_other_follows() {
-        assert_eq!(order(None, &[], || true), [Way::Debian, Way::Rustup]);
-        assert_eq!(order(None, &[], || false), [Way::Rustup, Way::Debian]);
+        assert_eq!(order(None, &[], true, || true), [Way::Debian, Way::Rustup]);
+        assert_eq!(order(None, &[], true, || false), [Way::Rustup, Way::Debian]);
+    }
+
+    #[test]
+    fn without_apt_there_is_one_way() {
+        assert_eq!(order(None, &[], false, unasked), [Way::Rustup]);
+        assert_eq!(order(None, &[Way::Rustup], false, unasked), [Way::Rustup]);
     }
 
     #[test]

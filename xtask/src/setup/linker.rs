@@ -58,6 +58,15 @@ pub(crate) fn build(emitted: u32) -> Result<PathBuf> {
     Ok(linker)
 }
 
+/// What to do where there is no Debian package to build against.
+pub(crate) fn advice(emitted: u32) -> String {
+    format!(
+        "put bpf-linker {}.{} or newer, with LLVM {emitted} or newer, on PATH \
+         (https://github.com/aya-rs/bpf-linker/releases)",
+        LINE.0, LINE.1
+    )
+}
+
 /// Whether a linker is new enough, and its LLVM too.
 fn suits(linker: &Path, emitted: u32) -> Result<bool> {
     let announced = exec::output(Command::new(linker).arg("--version"))?;

@@ -50,27 +50,40 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn ensure(needs: Needs) -> Result<Toolchain> {
     let host = Host::probe();
     let programs = if needs.programs { programs::missing_packages() } else { Vec::new() };
+    if !programs.is_empty() {
+        programs::explain_missing();
+    }
+    let toolchain = find_or_install(needs, &programs, &host)?;
+    // They came with the toolchain's packages, if it took any.
+    let programs = if programs.is_empty() { programs } else { programs::missing_packages() };
+    if !programs.is_empty() {
+        host.install(&programs)?;
+    }
+    Ok(toolchain)
+}
+
+/// Tries one way after the other.
+fn find_or_install(needs: Needs, programs: &[String], host: &Host) -> Result<Toolchain> {
     let complete = [Way::Debian, Way::Rustup]
         .into_iter()
         .filter(|way| compiler::find(*way).is_some())
         .collect::<Vec<_>>();
-    let offered = || host.can_install() && compiler::debian_offers(&host).is_ok();
-    let ways = compiler::order(compiler::wanted()?, &complete, offered);
-
+    let ready = || host.can_install() && compiler::check_offer(host).is_ok();
+    let ways = compiler::order(compiler::wanted()?, &complete, host.has_apt(), ready);
     let mut refusals = Vec::new();
-    for way in &ways {
-        match prepare(*way, needs, &programs, &host) {
-            Ok(toolchain) => {
-                install_rest(needs, &host)?;
-                return Ok(toolchain);
-            }
+    for way in ways {
+        match prepare(way, needs, programs, host) {
+            Ok(toolchain) => return Ok(toolchain),
             Err(error) => {
-                eprintln!("xtask: no eBPF build the {way} way: {error:#}");
+                eprintln!("xtask: the {way} way to an eBPF toolchain is closed: {error:#}");
                 refusals.push(format!("\n  {way}: {error:#}"));
             }
         }
     }
-    bail!("there is no toolchain for eBPF; one of these must be solved:{}", refusals.concat())
+    if !host.has_apt() {
+        refusals.push(format!("\n  in all, this machine needs: {}", by_hand(programs)));
+    }
+    bail!("there is no toolchain for eBPF; solve one of these:{}", refusals.concat())
 }
 
 /// Completes one way, with one call of the package manager for all that is missing.
@@ -80,7 +93,7 @@ fn prepare(way: Way, needs: Needs, programs: &[String], host: &Host) -> Result<T
     }
     let mut packages = compiler::missing_packages(way);
     if !packages.is_empty() && host.can_install() {
-        compiler::debian_offers(host)?;
+        compiler::check_offer(host)?;
     }
     packages.extend(needs.clippy.then(|| compiler::missing_clippy(way)).flatten());
     let llvm = compiler::expected_llvm(way, host)?;
@@ -97,19 +110,29 @@ fn prepare(way: Way, needs: Needs, programs: &[String], host: &Host) -> Result<T
     Ok(Toolchain { compiler, linker })
 }
 
-/// Installs the programs that did not come with the toolchain.
-fn install_rest(needs: Needs, host: &Host) -> Result<()> {
-    let missing = if needs.programs { programs::missing_packages() } else { Vec::new() };
-    if missing.is_empty() { Ok(()) } else { host.install(&missing) }
-}
-
 /// The package of the LLVM to build the linker against.
 fn llvm_package(emitted: u32, host: &Host) -> Result<String> {
     let package = |llvm| format!("llvm-{llvm}-dev");
+    if !host.has_apt() {
+        bail!("{}", linker::advice(emitted));
+    }
     if !host.can_install() {
         return Ok(package(emitted));
     }
     linker::choose_llvm(emitted, |llvm| host.candidate(&package(llvm)).is_some())
         .map(package)
         .with_context(|| format!("neither apt nor bpf-linker has LLVM {emitted} or newer"))
+}
+
+/// What is to be installed where xtask cannot.
+fn by_hand(programs: &[String]) -> String {
+    let mut needs = Vec::new();
+    if compiler::find(Way::Rustup).is_none() {
+        needs.push("`rustup component add rust-src`".to_owned());
+    }
+    needs.extend(compiler::active_llvm().ok().map(linker::advice));
+    if !programs.is_empty() {
+        needs.push(format!("install what the Debian packages {} hold", programs.join(" ")));
+    }
+    needs.join("; ")
 }

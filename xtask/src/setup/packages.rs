@@ -1,6 +1,11 @@
 //! The machine's packages: what may be installed, and installing it.
 
-use std::{cell::Cell, fs, path::Path, process::Command};
+use std::{
+    cell::Cell,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Result, bail};
 
@@ -20,6 +25,11 @@ impl Host {
         let os = fs::read_to_string("/etc/os-release").unwrap_or_default();
         let apt = is_debian(&os) && workspace::find_program("apt-get").is_some();
         Self { root: workspace::is_root(), apt, updated: Cell::new(false) }
+    }
+
+    /// Whether there is apt.
+    pub(crate) fn has_apt(&self) -> bool {
+        self.apt
     }
 
     /// Whether packages can be installed without asking anybody.
@@ -45,11 +55,7 @@ impl Host {
     pub(crate) fn install(&self, packages: &[String]) -> Result<()> {
         let list = packages.join(" ");
         if !self.apt {
-            bail!(
-                "this is not a Debian system: install what the Debian packages {list} hold \
-                 (instead of llvm-*-dev, a bpf-linker on PATH does as well: \
-                 https://github.com/aya-rs/bpf-linker/releases)"
-            );
+            bail!("this is not a Debian system: install what the Debian packages {list} hold");
         }
         if !self.root {
             bail!(
@@ -58,14 +64,15 @@ impl Host {
             );
         }
         self.refresh();
-        eprintln!("xtask: installing {list}");
+        eprintln!("xtask: installing {list} (the first time, this takes a minute or two)");
         exec::run(
             Command::new("apt-get")
                 .env("DEBIAN_FRONTEND", "noninteractive")
                 // Nothing that somebody chose to have is removed for a package that conflicts.
                 .args(["install", "-y", "-qq", "--no-install-recommends", "--no-remove"])
-                .args(["-o", "Dpkg::Use-Pty=0"])
-                .args(packages),
+                .args(packages)
+                // Errors come by the other stream; this one names each file that is unpacked.
+                .stdout(Stdio::null()),
         )?;
         if packages.iter().any(|package| package.starts_with("nginx")) {
             keep_nginx_off();

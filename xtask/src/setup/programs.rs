@@ -23,17 +23,22 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static st
     Program { name, package, purpose }
 }
 
-/// The packages of those programs that are not here; says what they are for.
+/// The packages of those programs that are not here.
 pub(crate) fn missing_packages() -> Vec<String> {
-    let mut packages = Vec::new();
-    for Program { name, package, purpose } in PROGRAMS {
-        if workspace::find_program(name).is_none() {
-            eprintln!("xtask: {name} is missing: it {purpose}");
-            packages.push((*package).to_owned());
-        }
-    }
+    let mut packages = missing().map(|program| program.package.to_owned()).collect::<Vec<_>>();
     packages.dedup();
     packages
+}
+
+/// Says which programs are not here, and what they are for.
+pub(crate) fn explain_missing() {
+    for Program { name, purpose, .. } in missing() {
+        eprintln!("xtask: {name} is missing: it {purpose}");
+    }
+}
+
+fn missing() -> impl Iterator<Item = &'static Program> {
+    PROGRAMS.iter().filter(|program| workspace::find_program(program.name).is_none())
 }
 
 /// What there must be, for people.
