@@ -19,11 +19,21 @@ impl NextHop {
     pub const UNRESOLVED: Self =
         Self { interface: 0, destination: Mac([0; 6]), source: Mac([0; 6]) };
 
+    /// The destination is the node itself.
+    pub const LOCAL: Self = Self { interface: u32::MAX, ..Self::UNRESOLVED };
+
+    /// Whether the destination is the node itself.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        self.interface == Self::LOCAL.interface
+    }
+
     /// Whether a frame can be sent.
     #[inline(always)]
     #[must_use]
     pub const fn is_resolved(&self) -> bool {
-        self.interface != 0
+        self.interface != 0 && !self.is_local()
     }
 }
 

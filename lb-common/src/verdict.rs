@@ -60,6 +60,8 @@ verdicts! {
     Fragment = "fragment", Passed;
     /// No service has this address, protocol and port.
     NoService = "no-service", Passed;
+    /// A NAT backend's answer to the node itself: of a health check.
+    Local = "local", Passed;
     /// Too short for an Ethernet header.
     ShortEthernet = "short-ethernet", Dropped;
     /// Too short for the IP header that its EtherType announces.

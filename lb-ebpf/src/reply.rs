@@ -35,5 +35,9 @@ pub fn find(packet: &Packet) -> Result<&'static Reply, Verdict> {
 /// The way to the client.
 #[inline(always)]
 pub fn route(packet: &Packet) -> Result<&'static NextHop, Verdict> {
-    ROUTES.get(&Key::new(128, packet.destination)).ok_or(Verdict::NoRoute)
+    match ROUTES.get(&Key::new(128, packet.destination)) {
+        Some(hop) if hop.is_local() => Err(Verdict::Local),
+        Some(hop) if hop.is_resolved() => Ok(hop),
+        _ => Err(Verdict::NoRoute),
+    }
 }

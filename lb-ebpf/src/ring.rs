@@ -10,14 +10,16 @@ use lb_common::{
 
 use crate::parse::Packet;
 
-/// All rings, one after another; userspace stores whole words.
+/// All rings, one after another; userspace stores whole words. Two words an entry: the kernel pads
+/// the entries of an array to 8 bytes.
 #[btf_map]
-static RINGS: Array<u32, 4_194_368, { BPF_F_MMAPABLE as usize }> = Array::new();
+static RINGS: Array<[u32; 2], 2_097_184, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// The slot of a packet's flow.
 #[inline(always)]
 pub fn slot(service: &Service, packet: &Packet, key: &HashKey) -> Result<Slot, Verdict> {
     let hash = flow_hash(key, &packet.source, packet.source_port, packet.destination_port);
-    let index = service.ring_base + slot_index(hash, service.ring_size);
-    RINGS.get(index).map(|word| Slot::from_word(*word)).ok_or(Verdict::Inconsistent)
+    let place = service.ring_base + slot_index(hash, service.ring_size);
+    let pair = RINGS.get(place / 2).ok_or(Verdict::Inconsistent)?;
+    Ok(Slot::from_word(pair[(place % 2) as usize]))
 }

@@ -63,13 +63,16 @@ pub enum Error {
     },
     /// The pinned state was made with other limits.
     #[error(
-        "limits.{key} is {configured}, but the pinned state in {dir} was made with {pinned}; \
-         restore the old value, or delete that directory to start anew (this interrupts traffic)"
+        "limits.{key} differs from the one that the pinned state in {dir} was made with: it gives \
+         {map} {configured} entries, the pinned map has {pinned}; restore the old value, or delete \
+         that directory to start anew (this interrupts traffic)"
     )]
     OtherLimits {
         /// The key.
         key: &'static str,
-        /// What the configuration says.
+        /// The map.
+        map: &'static str,
+        /// What the configuration gives it.
         configured: u32,
         /// What the pinned map has.
         pinned: u32,

@@ -9,8 +9,8 @@ use lb_common::{
     backend::Condition,
     hash::HashKey,
     layout,
-    route::NextHop,
-    service::ForwardMode,
+    route::{NextHop, Prefix},
+    service::{ForwardMode, ServiceKey},
     settings::{Settings, Stages},
 };
 
@@ -47,12 +47,7 @@ pub fn derive(inputs: Inputs<'_>) -> Desired {
     let services: BTreeMap<_, _> =
         config.services.iter().map(|service| (service.key(), pool(inputs, service))).collect();
     let nat = services.values().any(|service| service.mode == ForwardMode::NAT);
-    let mut routes = if nat { topology.mirror() } else { BTreeMap::new() };
-    // A node that carries a full routing table still works: what does not fit is the most specific.
-    while routes.len() > config.limits.routes as usize {
-        let longest = routes.keys().max_by_key(|prefix| prefix.length).copied();
-        routes.retain(|prefix, _| Some(*prefix) != longest);
-    }
+    let routes = if nat { routes(topology, config.limits.routes) } else { BTreeMap::new() };
     let denied: BTreeSet<_> = config.firewall.deny.iter().copied().collect();
     Desired {
         settings: Settings {
@@ -67,6 +62,16 @@ pub fn derive(inputs: Inputs<'_>) -> Desired {
     }
 }
 
+/// The routes for the answers of NAT backends: the node's own addresses first, so that the answers
+/// to its checks are not taken for a client's. A node that carries a full routing table still
+/// works: what does not fit are the longest prefixes.
+fn routes(topology: &Topology, limit: u32) -> BTreeMap<Prefix, NextHop> {
+    let own = topology.addresses.iter().map(|&ip| (Prefix::host(ip.into()), NextHop::LOCAL));
+    let mut mirror: Vec<_> = topology.mirror().into_iter().collect();
+    mirror.sort_by_key(|(prefix, _)| prefix.length);
+    own.chain(mirror).take(limit as usize).collect()
+}
+
 fn stages(reply: bool, firewall: bool) -> Stages {
     let reply = if reply { Stages::REPLY } else { Stages::NONE };
     let firewall = if firewall { Stages::FIREWALL } else { Stages::NONE };
@@ -75,19 +80,13 @@ fn stages(reply: bool, firewall: bool) -> Stages {
 
 fn devices<'a>(
     Inputs { config, topology, .. }: Inputs<'_>,
-    services: &BTreeMap<lb_common::service::ServiceKey, Service>,
+    services: &'a BTreeMap<ServiceKey, Service>,
     routes: impl Iterator<Item = &'a NextHop>,
 ) -> BTreeSet<u32> {
     let backends = services.values().flat_map(|service| service.backends.values());
-    config
-        .node
-        .interfaces
-        .iter()
-        .filter_map(|name| topology.interface(name))
-        .chain(backends.map(|backend| backend.next_hop.interface))
-        .chain(routes.map(|hop| hop.interface))
-        .filter(|&interface| interface != 0)
-        .collect()
+    let hops = backends.map(|backend| &backend.next_hop).chain(routes);
+    let attached = config.node.interfaces.iter().filter_map(|name| topology.interface(name));
+    attached.chain(hops.filter(|hop| hop.is_resolved()).map(|hop| hop.interface)).collect()
 }
 
 fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {

@@ -8,16 +8,17 @@ use lb_common::{names, settings::Settings};
 use super::Error;
 use crate::config::Limits;
 
-/// The size of each map that the configuration decides, with its key.
+/// The entries of each map that the configuration decides, with its key.
 fn sizes(limits: &Limits) -> [(&'static str, u32, &'static str); 7] {
     let Limits { services, backends, slots, routes, denied } = *limits;
+    // Place 0 is never used, so that index 0 can mean "none".
+    let places = backends.saturating_add(1);
     [
         (names::SERVICES, services, "services"),
-        // Place 0 is never used, so that index 0 can mean "none".
-        (names::BACKENDS, backends.saturating_add(1), "backends"),
+        (names::BACKENDS, places, "backends"),
         (names::REPLIES, backends, "backends"),
-        (names::TRAFFIC, backends.saturating_add(1), "backends"),
-        (names::RINGS, slots, "slots"),
+        (names::TRAFFIC, places, "backends"),
+        (names::RINGS, slots.div_ceil(2), "slots"),
         (names::ROUTES, routes, "routes"),
         (names::DENIED, denied, "denied"),
     ]
@@ -51,26 +52,11 @@ fn check_sizes(limits: &Limits, dir: &Path) -> Result<(), Error> {
             .map_err(|source| Error::Map { name: map, source: Box::new(source) })?
             .max_entries();
         if pinned != configured {
-            let extra = configured - limits_value(limits, key);
-            return Err(Error::OtherLimits {
-                key,
-                configured: configured - extra,
-                pinned: pinned.saturating_sub(extra),
-                dir: dir.display().to_string(),
-            });
+            let dir = dir.display().to_string();
+            return Err(Error::OtherLimits { key, map, configured, pinned, dir });
         }
     }
     Ok(())
-}
-
-fn limits_value(limits: &Limits, key: &str) -> u32 {
-    match key {
-        "services" => limits.services,
-        "backends" => limits.backends,
-        "slots" => limits.slots,
-        "routes" => limits.routes,
-        _ => limits.denied,
-    }
 }
 
 /// Refuses the pinned state of a version with another layout. Gives whether there was any state.

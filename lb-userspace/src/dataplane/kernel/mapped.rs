@@ -9,8 +9,9 @@ use std::{
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// A mapping of an array map made with `BPF_F_MMAPABLE`, whose values are `T`: whole words,
-/// `size_of::<T>()` a multiple of 8 or exactly 4, so that the kernel's stride is the same.
+/// A mapping of an array map made with `BPF_F_MMAPABLE` as a row of `T`, which are whole words.
+/// The map's own values are a multiple of 8 bytes, as the kernel pads them; a `T` may be smaller,
+/// if it divides them.
 pub(super) struct Mapped<T> {
     words: NonNull<AtomicU32>,
     entries: u32,
@@ -25,7 +26,7 @@ impl<T: aya::Pod> Mapped<T> {
 
     /// Maps all `entries` of a map.
     pub(super) fn new(map: impl AsFd, entries: u32) -> std::io::Result<Self> {
-        const { assert!(size_of::<T>() == 4 || size_of::<T>().is_multiple_of(8)) };
+        const { assert!(size_of::<T>().is_multiple_of(4)) };
         let len = Self::bytes(entries);
         // SAFETY: a fresh mapping of the map's memory, at an address of the kernel's choice.
         let start = unsafe {
