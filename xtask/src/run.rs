@@ -58,7 +58,15 @@ fn shown(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
 
     fn arguments(text: &str) -> Vec<OsString> {
         text.split_whitespace().map(OsString::from).collect()
@@ -70,5 +78,15 @@ mod tests {
         assert!(names_config(&arguments("--log debug --config=lb.toml")));
         assert!(!names_config(&arguments("--for 10")));
         assert!(!names_config(&[]));
+    }
+
+    #[test]
+    fn arguments_are_passed_on_with_and_without_a_separator() {
+        for line in ["run -- --for 10", "run --for 10"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.options.arguments, arguments("--for 10"), "{line}");
+        }
+        let cli = Cli::try_parse_from(["run", "--", "--config", "a b.toml"]).unwrap();
+        assert_eq!(cli.options.arguments, ["--config", "a b.toml"]);
     }
 }
