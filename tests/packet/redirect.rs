@@ -16,7 +16,7 @@ const ELSEWHERE: &str = "203.0.113.50:80";
 /// In a namespace with a pair of interfaces beside the loopback: one of them may be left by.
 #[test]
 fn a_backend_behind_another_interface_is_redirected_to() {
-    let netns = Netns::create(&format!("{}-rd", cleanup::test_prefix(901))).unwrap();
+    let netns = Netns::create(format!("{}-rd", cleanup::test_prefix(901))).unwrap();
     netns.ip("link add wan type veth peer name lan").unwrap();
     netns
         .enter(|| {

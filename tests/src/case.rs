@@ -1,6 +1,6 @@
 //! A packet case: what goes in, what must come out, and which counters may move.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use self::xdp::{XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX};
 use lb_common::verdict::{Kind, Verdict};
@@ -77,28 +77,29 @@ impl Case {
 ///
 /// If a row's outcome is not the expected one; the frames are left in a capture file.
 pub fn run(path: &mut PacketPath, cases: &[Case]) {
-    let mut failures = String::new();
-    for case in cases {
-        let expected = case.expected();
-        let mut outcome = path.run(&case.given);
-        if case.verdict.kind() == Kind::Dropped {
-            outcome.frame.clone_from(&expected.frame);
-        }
-        if outcome != expected {
-            let capture = capture(case, &expected, &outcome);
-            let _ = write!(
-                failures,
-                "\n{}:\n  expected action {} and {:?}\n  got      action {} and {:?}\n  {}\n  {capture}",
-                case.name,
-                expected.action,
-                expected.moved,
-                outcome.action,
-                outcome.moved,
-                difference(&expected.frame, &outcome.frame),
-            );
-        }
+    let failures: Vec<String> = cases.iter().filter_map(|case| failure(path, case)).collect();
+    assert!(failures.is_empty(), "{}", failures.concat());
+}
+
+/// Runs one row; tells what was wrong.
+fn failure(path: &mut PacketPath, case: &Case) -> Option<String> {
+    let expected = case.expected();
+    let mut outcome = path.run(&case.given);
+    if case.verdict.kind() == Kind::Dropped {
+        outcome.frame.clone_from(&expected.frame);
     }
-    assert!(failures.is_empty(), "{failures}");
+    (outcome != expected).then(|| {
+        format!(
+            "\n{}:\n  expected action {} and {:?}\n  got      action {} and {:?}\n  {}\n  {}",
+            case.name,
+            expected.action,
+            expected.moved,
+            outcome.action,
+            outcome.moved,
+            difference(&expected.frame, &outcome.frame),
+            capture(case, &expected, &outcome),
+        )
+    })
 }
 
 /// Where the two frames part.

@@ -2,6 +2,8 @@
 //!
 //! Headers and checksums are built by etherparse, which knows nothing of the code under test.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test kit: a panic is a test that fails")]
+
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{

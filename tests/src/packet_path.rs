@@ -1,6 +1,8 @@
 //! The packet path under test: the shipped object in the kernel, its maps filled by the writer
 //! that the daemon uses, its packets run by `BPF_PROG_TEST_RUN`.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test kit: a panic is a test that fails")]
+
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use aya::programs::{TestRun, TestRunOptions};
@@ -40,6 +42,10 @@ pub fn nothing(seed: [u8; 16]) -> Desired {
 }
 
 /// The key of a service.
+///
+/// # Panics
+///
+/// If `vip` is not an address and a port.
 #[must_use]
 pub fn key(protocol: Protocol, vip: &str) -> ServiceKey {
     let vip: SocketAddr = vip.parse().unwrap_or_else(|_| panic!("`{vip}` is no endpoint"));
