@@ -35,7 +35,8 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let interfaces = interfaces(&loaded, &topology)?;
     let listener = api::server::bind(&node.socket())?;
 
-    let kernel = Kernel::load(loaded.config.limits, Some(&node.pin_dir))?;
+    let mut kernel = Kernel::load(loaded.config.limits, Some(&node.pin_dir))?;
+    let _drop_log = tokio::spawn(kernel.drop_log()?.run());
     let facts = facts(&kernel, &node, &interfaces);
     let mut state = State::new(loaded.config, Arc::new(topology), kernel)?;
     let _ = state.sync()?;
