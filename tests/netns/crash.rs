@@ -116,7 +116,8 @@ fn a_node_that_is_stopped_leaves_the_traffic_alone_and_the_next_takes_over() {
     wait_for_answers(&traffic, 10);
     let ended = node.stop().unwrap();
     assert_eq!(ended.code(), Some(0), "{}", node.log());
-    assert!(!node.socket().exists(), "nobody answers there any more");
+    let answer = node.cli(&["status"]).unwrap();
+    assert_eq!(answer.status.code(), Some(3), "no daemon answers");
     assert!(fs::exists(site.pin_dir()).unwrap());
     wait_for_answers(&traffic, 100);
     node.restart().unwrap();

@@ -3,6 +3,7 @@
 mod attach;
 mod load;
 mod mapped;
+pub mod pins;
 
 use std::{collections::BTreeMap, path::Path};
 
