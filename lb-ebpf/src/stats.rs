@@ -11,13 +11,14 @@ static VERDICTS: PerCpuArray<u64, { Verdict::COUNT }> = PerCpuArray::new();
 #[btf_map]
 static TRAFFIC: PerCpuArray<Traffic, 16384> = PerCpuArray::new();
 
-/// Counts a verdict.
+/// Counts a verdict; gives how many there were on this CPU.
 #[inline(always)]
-pub fn verdict(verdict: Verdict) {
-    if let Some(counter) = VERDICTS.get_ptr_mut(verdict.index()) {
-        // SAFETY: the entry is this CPU's own, and XDP programs on one CPU do not interleave.
-        unsafe { *counter += 1 };
-    }
+pub fn verdict(verdict: Verdict) -> u64 {
+    let Some(counter) = VERDICTS.get_ptr_mut(verdict.index()) else { return 0 };
+    // SAFETY: the entry is this CPU's own, and XDP programs on one CPU do not interleave.
+    let counter = unsafe { &mut *counter };
+    *counter += 1;
+    *counter
 }
 
 /// Counts a frame towards a backend.

@@ -64,14 +64,16 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Loads the program, fills its maps, and attaches it.
+/// Loads the program, fills its maps, and attaches it, in this order: no packet meets empty maps.
 fn start(
     config: Config,
     topology: Topology,
     interfaces: &[Interface],
 ) -> anyhow::Result<(State<Kernel>, Facts)> {
     let node = config.node.clone();
-    let kernel = Kernel::load(config.limits, Some(&node.pin_dir))?;
+    let mut kernel = Kernel::load(config.limits, Some(&node.pin_dir))?;
+    // It ends with the runtime.
+    drop(tokio::spawn(kernel.drop_log()?.run()));
     let facts = facts(&kernel, &node, interfaces);
     let mut state = State::new(config, Arc::new(topology), kernel)?;
     let _ = state.sync()?;

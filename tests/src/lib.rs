@@ -3,6 +3,7 @@
 //! Everything here needs root. What it makes carries a prefix and is removed on drop; what a
 //! crashed run left behind is removed by [`cleanup`].
 
+pub mod case;
 pub mod cleanup;
 pub mod config;
 pub mod demo;
@@ -12,7 +13,10 @@ pub mod error;
 pub mod netns;
 pub mod nginx;
 pub mod node;
+pub mod packet;
+pub mod packet_path;
 pub mod pass;
+pub mod pcap;
 pub mod plan;
 pub mod process;
 pub mod run;

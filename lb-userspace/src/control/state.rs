@@ -86,9 +86,9 @@ impl<D: Dataplane> State<D> {
         outcome
     }
 
-    /// Compares everything on the next round, also what is believed to be in place.
-    pub fn forget(&mut self) {
-        self.reconciler.forget();
+    /// Compares the next ring in turn on the next round, although it is believed to be in place.
+    pub fn doubt(&mut self) {
+        self.reconciler.forget_next();
     }
 
     fn desired(&self) -> Desired {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use aya::{Ebpf, EbpfLoader, maps::MapInfo, programs::Xdp};
 use lb_common::{names, settings::Settings};
 
-use super::Error;
+use super::{Error, drop_log};
 use crate::config::Limits;
 
 /// The entries of each map that the configuration decides, with its key.
@@ -38,6 +38,8 @@ pub(super) fn object(limits: &Limits, pins: Option<&Path>) -> Result<Ebpf, Error
             let _: &mut EbpfLoader<'_> = loader.map_pin_path(map, dir.join(map));
         }
     }
+    let level = drop_log::level();
+    let _: &mut EbpfLoader<'_> = loader.override_global(drop_log::LEVEL, &level, true);
     loader.load(super::super::OBJECT).map_err(|error| Error::Load(Box::new(error)))
 }
 

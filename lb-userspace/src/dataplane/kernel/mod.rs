@@ -1,6 +1,7 @@
 //! The kernel's maps and the attached program.
 
 mod attach;
+mod drop_log;
 mod load;
 mod mapped;
 pub mod pins;
@@ -30,7 +31,7 @@ use self::mapped::Mapped;
 use super::{Actual, Counters, Dataplane, Error, Op};
 use crate::config::{AttachMode, Limits};
 
-pub use self::attach::Interface;
+pub use self::{attach::Interface, drop_log::DropLog};
 
 /// The packet path in the kernel. Dropping it leaves pinned state and traffic as they are.
 pub struct Kernel {
@@ -86,6 +87,11 @@ impl Kernel {
         let program =
             self.ebpf.program_mut(names::PROGRAM).ok_or(Error::Missing(names::PROGRAM))?;
         program.try_into().map_err(refused)
+    }
+
+    /// The program's own messages, once; to be run beside the node.
+    pub fn drop_log(&mut self) -> Result<DropLog, Error> {
+        DropLog::of(&mut self.ebpf)
     }
 
     /// Attaches the program to all interfaces by links pinned in `pins`, and detaches it from

@@ -1,0 +1,165 @@
+//! The packet path under test: the shipped object in the kernel, its maps filled by the writer
+//! that the daemon uses, its packets run by `BPF_PROG_TEST_RUN`.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test kit: a panic is a test that fails")]
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use aya::programs::{TestRun, TestRunOptions};
+use lb_common::{
+    addr::{Port, Protocol},
+    backend::Backend,
+    hash::HashKey,
+    layout,
+    service::ServiceKey,
+    settings::{Settings, Stages},
+};
+use lb_userspace::{
+    config::Limits,
+    dataplane::{Counters, kernel::Kernel},
+    desired::Desired,
+    reconcile::Reconciler,
+};
+
+/// Small maps: a test loads its own.
+pub const LIMITS: Limits =
+    Limits { services: 64, backends: 256, slots: 8 * 65537, routes: 64, denied: 64 };
+
+/// A desired state with all stages on and nothing in it.
+#[must_use]
+pub fn nothing(seed: [u8; 16]) -> Desired {
+    Desired {
+        settings: Settings {
+            hash_key: HashKey::from_seed(seed),
+            abi: layout::ABI,
+            stages: Stages::FIREWALL.with(Stages::REPLY),
+        },
+        services: BTreeMap::new(),
+        routes: BTreeMap::new(),
+        denied: [].into(),
+        devices: [].into(),
+    }
+}
+
+/// The key of a service.
+///
+/// # Panics
+///
+/// If `vip` is not an address and a port.
+#[must_use]
+pub fn key(protocol: Protocol, vip: &str) -> ServiceKey {
+    let vip: SocketAddr = vip.parse().unwrap_or_else(|_| panic!("`{vip}` is no endpoint"));
+    ServiceKey::new(vip.ip().into(), Port::new(vip.port()), protocol)
+}
+
+/// A loaded packet path.
+pub struct PacketPath {
+    reconciler: Reconciler<Kernel>,
+    desired: Desired,
+}
+
+/// What became of one packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The XDP action.
+    pub action: u32,
+    /// The frame afterwards.
+    pub frame: Vec<u8>,
+    /// Every counter that moved, by name: a verdict's, or `BACKEND packets` and the like.
+    pub moved: BTreeMap<String, u64>,
+}
+
+impl PacketPath {
+    /// Loads the object with its own maps and brings them to a state.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses either.
+    #[must_use]
+    pub fn load(desired: Desired) -> Self {
+        let kernel = Kernel::load(LIMITS, None).unwrap_or_else(|error| panic!("load: {error}"));
+        let mut reconciler = Reconciler::new(kernel);
+        let outcome = reconciler.sync(&desired).unwrap_or_else(|error| panic!("sync: {error}"));
+        assert!(outcome.writes > 0, "nothing was written");
+        Self { reconciler, desired }
+    }
+
+    /// The state of the maps.
+    #[must_use]
+    pub fn desired(&self) -> &Desired {
+        &self.desired
+    }
+
+    /// The writer of the maps.
+    #[must_use]
+    pub fn reconciler(&self) -> &Reconciler<Kernel> {
+        &self.reconciler
+    }
+
+    /// Runs the program on one frame.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses to.
+    pub fn run(&mut self, frame: &[u8]) -> Outcome {
+        let before = self.counters();
+        let (action, frame) = self.run_only(frame);
+        let moved = self
+            .counters()
+            .into_iter()
+            .map(|(name, count)| (name.clone(), count - before.get(&name).copied().unwrap_or(0)))
+            .filter(|(_, change)| *change != 0)
+            .collect();
+        Outcome { action, frame, moved }
+    }
+
+    /// Runs the program on one frame; gives the action and the frame afterwards.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses to.
+    pub fn run_only(&mut self, frame: &[u8]) -> (u32, Vec<u8>) {
+        let mut out = vec![0; frame.len() + 256];
+        let program = self.reconciler.dataplane_mut().program().expect("the program");
+        let result = program
+            .test_run(TestRunOptions {
+                data_in: Some(frame),
+                data_out: Some(&mut out),
+                ..TestRunOptions::new()
+            })
+            .unwrap_or_else(|error| panic!("test run: {error:?}"));
+        out.truncate(result.data_size_out as usize);
+        (result.return_value, out)
+    }
+
+    /// Every counter of the packet path.
+    fn counters(&self) -> BTreeMap<String, u64> {
+        let kernel = self.reconciler.dataplane();
+        let verdicts = kernel.verdicts().expect("the verdicts");
+        let mut counters: BTreeMap<String, u64> = verdicts
+            .into_iter()
+            .map(|(verdict, count)| (verdict.as_str().to_owned(), count))
+            .collect();
+        let owners = self.owners();
+        for counter in 0..=LIMITS.backends {
+            let traffic = kernel.traffic(counter).expect("the traffic");
+            let name = owners.get(&counter).cloned().unwrap_or(format!("counter {counter}"));
+            for (what, count) in [
+                ("packets", traffic.packets),
+                ("bytes", traffic.bytes),
+                ("reply packets", traffic.reply_packets),
+                ("reply bytes", traffic.reply_bytes),
+            ] {
+                let _ = counters.insert(format!("{name} {what}"), count);
+            }
+        }
+        counters
+    }
+
+    /// Whose counter each is, as `ADDRESS:PORT`.
+    fn owners(&self) -> BTreeMap<u32, String> {
+        let actual = self.reconciler.actual().expect("the maps");
+        let owner = |line: &Backend| SocketAddr::new(line.address.to_ip(), line.port.get());
+        actual.backends.values().map(|line| (line.counter, owner(line).to_string())).collect()
+    }
+}
