@@ -103,10 +103,13 @@ impl<D: Dataplane> State<D> {
 
     fn remember_hops(&mut self, desired: &Desired) {
         let backends = desired.services.values().flat_map(|service| &service.backends);
-        self.last_hops = backends
-            .filter(|(_, backend)| backend.next_hop.is_resolved())
-            .map(|(endpoint, backend)| (endpoint.address.to_ip(), backend.next_hop))
-            .collect();
+        self.last_hops = LastHops {
+            backends: backends
+                .filter(|(_, backend)| backend.next_hop.is_resolved())
+                .map(|(endpoint, backend)| (endpoint.address.to_ip(), backend.next_hop))
+                .collect(),
+            routes: desired.routes.clone(),
+        };
     }
 
     /// Makes a change, or leaves all as it was.
@@ -199,8 +202,9 @@ struct Found {
 
 impl Found {
     fn of(config: &Config, actual: &Actual) -> Self {
-        let mut found =
-            Self { drains: Drains::new(), down: BTreeSet::new(), last_hops: BTreeMap::new() };
+        let (drains, down) = (Drains::new(), BTreeSet::new());
+        let last_hops = LastHops { backends: BTreeMap::new(), routes: actual.routes.clone() };
+        let mut found = Self { drains, down, last_hops };
         for service in &config.services {
             let Some(entry) = actual.services.get(&service.key()) else { continue };
             let first = entry.backend_base + 1;
@@ -221,7 +225,7 @@ impl Found {
                         found.down.insert(TargetKey { service: service.key(), backend: socket });
                 }
                 if line.next_hop.is_resolved() {
-                    let _ = found.last_hops.insert(backend.address, line.next_hop);
+                    let _ = found.last_hops.backends.insert(backend.address, line.next_hop);
                 }
             }
         }
