@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use lb_common::backend::Condition;
+use lb_common::backend::{Backend as Line, Condition};
 
 use super::Rejection;
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
     desired::{Desired, Drains, Inputs, LastHops, derive},
     health::{Finding, Target, TargetKey, Targets, View},
     reconcile::{self, Outcome, Reconciler},
-    ring::Endpoint,
     topology::Topology,
 };
 
@@ -206,29 +205,27 @@ impl Found {
         let last_hops = LastHops { backends: BTreeMap::new(), routes: actual.routes.clone() };
         let mut found = Self { drains, down, last_hops };
         for service in &config.services {
-            let Some(entry) = actual.services.get(&service.key()) else { continue };
-            let first = entry.backend_base + 1;
-            let block = first..first + u32::from(entry.backend_capacity);
+            let pool = actual.pool(&service.key());
             for backend in &service.backends {
                 let socket = SocketAddr::new(backend.address, backend.port);
-                let endpoint = Endpoint::from(socket);
-                let line =
-                    actual.backends.range(block.clone()).map(|(_, line)| line).find(|line| {
-                        Endpoint { address: line.address, port: line.port } == endpoint
-                    });
-                let Some(line) = line else { continue };
-                if line.condition.contains(Condition::DRAINING) {
-                    let _: bool = found.drains.insert((service.name.clone(), backend.name.clone()));
-                }
-                if line.condition.contains(Condition::DOWN) {
-                    let _: bool =
-                        found.down.insert(TargetKey { service: service.key(), backend: socket });
-                }
-                if line.next_hop.is_resolved() {
-                    let _ = found.last_hops.backends.insert(backend.address, line.next_hop);
+                if let Some((_, line)) = pool.get(&socket.into()) {
+                    found.note(service, backend, line);
                 }
             }
         }
         found
+    }
+
+    fn note(&mut self, service: &config::Service, backend: &config::Backend, line: &Line) {
+        if line.condition.contains(Condition::DRAINING) {
+            let _: bool = self.drains.insert((service.name.clone(), backend.name.clone()));
+        }
+        if line.condition.contains(Condition::DOWN) {
+            let backend = SocketAddr::new(backend.address, backend.port);
+            let _: bool = self.down.insert(TargetKey { service: service.key(), backend });
+        }
+        if line.next_hop.is_resolved() {
+            let _ = self.last_hops.backends.insert(backend.address, line.next_hop);
+        }
     }
 }
