@@ -1,5 +1,7 @@
 //! Services: what a VIP's port leads to.
 
+use core::ops::RangeInclusive;
+
 use crate::{
     addr::{Addr, Port, Protocol},
     checksum::Delta,
@@ -67,6 +69,14 @@ pub struct Service {
     pub mode: ForwardMode,
     /// Zero.
     pub padding: u8,
+}
+
+impl Service {
+    /// The places of the service's backends in the table.
+    #[must_use]
+    pub const fn block(&self) -> RangeInclusive<u32> {
+        self.backend_base + 1..=self.backend_base + self.backend_capacity as u32
+    }
 }
 
 /// What names a NAT backend in its answers: source address, source port, protocol.

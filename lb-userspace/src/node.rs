@@ -9,13 +9,13 @@ use tokio::{
 
 use crate::{
     api,
-    config::{AttachMode, Node, file::Loaded, validate::Problem},
+    config::{AttachMode, Config, Node, file::Loaded, validate::Problem},
     control::{
         Handle,
         state::State,
         task::{Facts, News, Orders, Task},
     },
-    dataplane::kernel::{Interface, Kernel},
+    dataplane::kernel::{Interface, Kernel, pins},
     health, preflight,
     topology::{self, Topology},
 };
@@ -25,22 +25,23 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Nothing has been touched if the environment, the lock, the interfaces or the pinned state are
+/// Nothing has been touched if the environment, the interfaces, the lock or the pinned state are
 /// at fault; an error of the configuration is a [`crate::config::file::Error`].
 pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let node = loaded.config.node.clone();
     preflight::environment(&node)?;
-    let _lock = preflight::lock(&node)?;
     let topology = topology::netlink::snapshot().await?;
     let interfaces = interfaces(&loaded, &topology)?;
+    let _lock = preflight::lock(&node)?;
     let listener = api::server::bind(&node.socket())?;
 
-    let mut kernel = Kernel::load(loaded.config.limits, Some(&node.pin_dir))?;
-    let _drop_log = tokio::spawn(kernel.drop_log()?.run());
-    let facts = facts(&kernel, &node, &interfaces);
-    let mut state = State::new(loaded.config, Arc::new(topology), kernel)?;
-    let _ = state.sync()?;
-    state.dataplane_mut().attach(&interfaces, node.mode, &node.pin_dir)?;
+    let nothing_pinned = pins::is_empty(&node.pin_dir)?;
+    let (state, facts) = start(loaded.config, topology, &interfaces).inspect_err(|_| {
+        // A first start that fails leaves nothing for a second to stumble over.
+        if nothing_pinned && let Err(error) = pins::clear(&node.pin_dir) {
+            tracing::warn!("{error}");
+        }
+    })?;
     announce(&facts, &state);
 
     let (handle, requests) = Handle::new();
@@ -61,6 +62,23 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         node.pin_dir.display()
     );
     Ok(())
+}
+
+/// Loads the program, fills its maps, and attaches it, in this order: no packet meets empty maps.
+fn start(
+    config: Config,
+    topology: Topology,
+    interfaces: &[Interface],
+) -> anyhow::Result<(State<Kernel>, Facts)> {
+    let node = config.node.clone();
+    let mut kernel = Kernel::load(config.limits, Some(&node.pin_dir))?;
+    // It ends with the runtime.
+    drop(tokio::spawn(kernel.drop_log()?.run()));
+    let facts = facts(&kernel, &node, interfaces);
+    let mut state = State::new(config, Arc::new(topology), kernel)?;
+    let _ = state.sync()?;
+    state.dataplane_mut().attach(interfaces, node.mode, &node.pin_dir)?;
+    Ok((state, facts))
 }
 
 fn interfaces(loaded: &Loaded, topology: &Topology) -> anyhow::Result<Vec<Interface>> {

@@ -5,7 +5,13 @@
 mod netns;
 mod support;
 
-use std::{collections::BTreeSet, future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use lb_common::route::Prefix;
 use lb_userspace::topology::{Path, Route, Topology, netlink};
@@ -185,7 +191,7 @@ fn notifications_tell_of_every_change() {
             (
                 "neigh add 10.7.0.77 dev lb0 lladdr 02:00:00:00:00:77",
                 "neigh del 10.7.0.77 dev lb0",
-                &|t| t.mirror().contains_key(&Prefix::host(host.into())),
+                &|t| t.mirror(&BTreeMap::new()).contains_key(&Prefix::host(host.into())),
             ),
         ];
         for (add, remove, seen) in cases {

@@ -1,69 +1,68 @@
 //! The packets flow while the daemon is dead, and its successor takes over.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    process::{Command, ExitStatus},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use lb_tests::{
+    download::Download,
     netns::Netns,
     node::Node,
     plan::VIPS,
-    process::Process,
-    run::{eventually, run},
-    site::Site,
+    run::run,
     traffic::{Tally, Traffic},
 };
+use lb_userspace::api::types::{Admin, Backend};
 
 #[test]
 fn nothing_is_lost_while_the_daemon_is_dead_and_it_takes_over_what_is_pinned() {
     let site = super::site();
     let mut node = super::node(&site);
     assert!(!node.status().unwrap().took_over);
+    let _: String = node.order(&["backend", "drain", "web2", "--service", "app"]).unwrap();
     let traffic = Traffic::start(&site, &VIPS, Duration::from_millis(10)).unwrap();
-    let mut downloads: Vec<_> = VIPS.iter().map(|vip| download(&site, &vip.url("/big"))).collect();
+    let downloads = VIPS.map(|vip| Download::start(&site, vip).unwrap());
     wait_for_answers(&traffic, 20);
-    let before = packets(&node);
 
-    node.kill();
-    wait_for_answers(&traffic, 200);
-    for download in &mut downloads {
-        assert!(download.ended().is_none(), "the downloads outlast the dead time");
+    crash(&mut node, &traffic, || ());
+    // The kernel forgets the neighbours: only the maps know them now.
+    crash(&mut node, &traffic, || forget_neighbours(&site.lb));
+
+    for (vip, download) in VIPS.iter().zip(&downloads) {
+        assert!(download.is_under_way(), "{vip:?}: a download began before and ends after");
     }
-
-    node.restart().unwrap();
-    assert!(node.status().unwrap().took_over);
-    let after = packets(&node);
-    for (backend, before) in before {
-        // Counted on by the program while nobody looked.
-        assert!(after[&backend] > before, "{backend:?}: {before}, then {}", after[&backend]);
-    }
-    wait_for_answers(&traffic, 200);
-
-    for download in &mut downloads {
-        let status = eventually(Duration::from_mins(1), "a download ends", || {
-            download.ended().ok_or_else(|| "it goes on".into())
-        });
-        assert!(status.as_ref().is_ok_and(ExitStatus::success), "{status:?}");
+    for (vip, download) in VIPS.iter().zip(downloads) {
+        let received = download.received();
+        download.finish().unwrap();
+        println!("{}: {received} bytes during the crashes", vip.service);
     }
     for (service, tally) in traffic.finish() {
+        println!("{service}: {:?}", tally.answers);
         assert_eq!(tally.errors, 0, "{service}: {tally:?}");
+        assert_eq!(tally.answers.contains_key("web2"), service != "app", "{tally:?}");
     }
-    for (verdict, count) in node.stats().unwrap().verdicts {
-        assert!(!super::is_drop(&verdict) || count == 0, "{verdict}: {count}");
-    }
+    super::assert_nothing_dropped(&node);
     assert_eq!(lost_by_the_driver(&site.lb, "eth0"), BTreeMap::new());
     assert_eq!(lost_by_the_driver(&site.router, "lb"), BTreeMap::new());
 }
 
-/// A download of some seconds.
-fn download(site: &Site, url: &str) -> Process {
-    let mut curl = site.client.command("curl");
-    let null = File::options().write(true).open("/dev/null").unwrap();
-    let _: &mut Command = curl.args(["-sS", "-g", "-f", "--limit-rate", "8M", url]).stdout(null);
-    Process::start(&mut curl).unwrap()
+/// Kills the daemon under traffic, does something meanwhile, and starts the next.
+fn crash(node: &mut Node<'_>, traffic: &Traffic, meanwhile: impl FnOnce()) {
+    let before = backends(node);
+    node.kill();
+    meanwhile();
+    wait_for_answers(traffic, 200);
+    node.restart().unwrap();
+    assert!(node.status().unwrap().took_over);
+    let after = backends(node);
+    for (name, before) in before {
+        let Backend { admin, share, traffic, .. } = &after[&name];
+        let is_drained = name == ("app".into(), "web2".into());
+        assert_eq!(*admin, if is_drained { Admin::Drain } else { Admin::Ready }, "{name:?}");
+        assert!((share - before.share).abs() < f64::EPSILON, "{name:?}");
+        // Counted on by the program while nobody looked.
+        let flows = traffic.packets > before.traffic.packets;
+        assert_ne!(flows, is_drained, "{name:?}: {traffic:?}");
+    }
+    wait_for_answers(traffic, 200);
 }
 
 /// Waits for so many more answers from every service.
@@ -80,10 +79,22 @@ fn wait_for_answers(traffic: &Traffic, more: u64) {
     });
 }
 
-/// Packets by service and backend.
-fn packets(node: &Node<'_>) -> BTreeMap<(String, String), u64> {
+/// The backends by service and name.
+fn backends(node: &Node<'_>) -> BTreeMap<(String, String), Backend> {
     let backends = node.backends().unwrap().into_iter();
-    backends.map(|b| ((b.service, b.name), b.traffic.packets)).collect()
+    backends.map(|b| ((b.service.clone(), b.name.clone()), b)).collect()
+}
+
+/// Deletes all neighbour entries, of web servers and of the router.
+fn forget_neighbours(lb: &Netns) {
+    // `flush all` takes the permanent ones too; `del` takes one at a time, whatever its state.
+    for family in ["-4", "-6"] {
+        let entries = run(lb.command("ip").args([family, "neigh", "show", "dev", "eth0"])).unwrap();
+        let addresses = entries.lines().filter_map(|line| line.split_whitespace().next());
+        for address in addresses {
+            lb.ip(&format!("neigh del {address} dev eth0")).unwrap();
+        }
+    }
 }
 
 /// The driver's counters of frames that XDP wanted to send and that did not leave, unless zero.
@@ -98,15 +109,23 @@ fn lost_by_the_driver(netns: &Netns, interface: &str) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn a_node_that_is_stopped_leaves_the_traffic_alone() {
+fn a_node_that_is_stopped_leaves_the_traffic_alone_and_the_next_takes_over() {
     let site = super::site();
     let mut node = super::node(&site);
     let traffic = Traffic::start(&site, &VIPS, Duration::from_millis(20)).unwrap();
     wait_for_answers(&traffic, 10);
-    node.stop();
+    let ended = node.stop().unwrap();
+    assert_eq!(ended.code(), Some(0), "{}", node.log());
+    let answer = node.cli(&["status"]).unwrap();
+    assert_eq!(answer.status.code(), Some(3), "no daemon answers");
     assert!(fs::exists(site.pin_dir()).unwrap());
     wait_for_answers(&traffic, 100);
+    node.restart().unwrap();
+    assert!(node.status().unwrap().took_over);
+    wait_for_answers(&traffic, 20);
     for (service, tally) in traffic.finish() {
+        println!("{service}: {:?}", tally.answers);
         assert_eq!(tally.errors, 0, "{service}: {tally:?}");
     }
+    super::assert_nothing_dropped(&node);
 }

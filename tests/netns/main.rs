@@ -4,10 +4,12 @@
 mod balance;
 mod crash;
 mod demo;
+mod firewall;
 mod health;
 mod pools;
 mod refusals;
 mod site;
+mod udp;
 
 use std::{
     collections::BTreeMap,
@@ -68,6 +70,13 @@ fn connections(site: &Site, url: &str, count: usize) -> BTreeMap<String, usize> 
 /// The names of the web servers that answer `count` connections.
 fn who_answers(site: &Site, vip: Vip, count: usize) -> Vec<String> {
     connections(site, &vip.url("/"), count).into_keys().collect()
+}
+
+/// No packet was dropped, on whatever grounds.
+fn assert_nothing_dropped(node: &Node<'_>) {
+    let verdicts = node.stats().unwrap().verdicts.into_iter();
+    let drops: Vec<_> = verdicts.filter(|(name, count)| is_drop(name) && *count > 0).collect();
+    assert!(drops.is_empty(), "{drops:?}");
 }
 
 /// Whether a verdict, by its name in `lb stats`, ends a packet.

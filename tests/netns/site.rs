@@ -90,8 +90,7 @@ fn mac(netns: &Netns) -> String {
 fn a_large_body_arrives_whole_and_a_stopped_server_refuses() {
     let site = super::site();
     let mut big = Vec::new();
-    let _: usize =
-        File::open(site.folder().path().join("big")).unwrap().read_to_end(&mut big).unwrap();
+    let _: usize = File::open(site.big()).unwrap().read_to_end(&mut big).unwrap();
     for url in ["http://10.0.0.12/big", "http://[fd00:0:0:1::12]/big"] {
         let answer = site.curl(&site.client, url, &[]).unwrap();
         assert!(answer.stdout == big, "{url}: {} of {} bytes", answer.stdout.len(), big.len());

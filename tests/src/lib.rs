@@ -7,6 +7,8 @@ pub mod case;
 pub mod cleanup;
 pub mod config;
 pub mod demo;
+pub mod download;
+pub mod echo;
 pub mod error;
 pub mod netns;
 pub mod nginx;

@@ -159,9 +159,10 @@ impl Node<'_> {
         self.process.kill();
     }
 
-    /// SIGTERM, and waits for the end.
-    pub fn stop(&mut self) {
+    /// SIGTERM, and how it ended then.
+    pub fn stop(&mut self) -> Option<ExitStatus> {
         self.process.end();
+        self.process.ended()
     }
 
     /// Starts it again, as it was started before, and waits until it answers.

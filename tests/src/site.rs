@@ -34,6 +34,8 @@ use crate::{
 pub const BPFFS: &str = "/sys/fs/bpf";
 /// The table by which the web servers answer from their second network.
 const RETURN_TABLE: u32 = 100;
+/// The name of the file behind `/big`.
+const BIG: &str = "big";
 /// More would take the addresses of the VIPs.
 const MAX_WEBS: usize = 9;
 
@@ -88,7 +90,7 @@ impl Site {
         build_client(&client, &router)?;
         build_lb(&lb, &router)?;
         let pass = pass::attach(lb_userspace::dataplane::OBJECT, &router, "lb")?;
-        let big = folder.path().join("big");
+        let big = folder.path().join(BIG);
         write_big(&big, options.big_bytes).map_err(Error::file("write", &big))?;
         let web = |index: usize| {
             let name = format!("web{index}");
@@ -122,6 +124,12 @@ impl Site {
     #[must_use]
     pub fn folder(&self) -> &Folder {
         &self.folder
+    }
+
+    /// The file behind `/big`.
+    #[must_use]
+    pub fn big(&self) -> PathBuf {
+        self.folder.path().join(BIG)
     }
 
     /// A runtime directory for a node.

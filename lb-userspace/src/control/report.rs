@@ -14,8 +14,8 @@ use crate::{
     ring::Endpoint,
 };
 
-/// Where each backend counts.
-type CounterIndex = BTreeMap<(ServiceKey, Endpoint), lb_common::backend::Backend>;
+/// The backends' lines, by what names them.
+type Lines = BTreeMap<(ServiceKey, Endpoint), lb_common::backend::Backend>;
 
 impl<D: Dataplane + Counters> State<D> {
     /// The backends, in the configuration's order.
@@ -33,7 +33,7 @@ impl<D: Dataplane + Counters> State<D> {
         &self,
         service: &config::Service,
         backend: &config::Backend,
-        lines: &CounterIndex,
+        lines: &Lines,
     ) -> Result<Backend, reconcile::Error> {
         let socket = SocketAddr::new(backend.address, backend.port);
         let endpoint = Endpoint::from(socket);
@@ -135,18 +135,12 @@ impl<D: Dataplane + Counters> State<D> {
     }
 }
 
-fn lines(actual: &Actual) -> CounterIndex {
-    let mut lines = CounterIndex::new();
-    for (key, service) in &actual.services {
-        let first = service.backend_base + 1;
-        let block = first..first + u32::from(service.backend_capacity);
-        lines.extend(
-            actual.backends.range(block).map(|(_, line)| {
-                ((*key, Endpoint { address: line.address, port: line.port }), *line)
-            }),
-        );
-    }
-    lines
+fn lines(actual: &Actual) -> Lines {
+    let pool = |key: &ServiceKey| {
+        let pool = actual.pool(key).into_iter();
+        pool.map(|(endpoint, (_, line))| ((*key, endpoint), *line)).collect::<Vec<_>>()
+    };
+    actual.services.keys().flat_map(pool).collect()
 }
 
 fn traffic(counted: lb_common::stats::Traffic) -> Traffic {

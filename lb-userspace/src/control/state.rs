@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use lb_common::backend::Condition;
+use lb_common::backend::{Backend as Line, Condition};
 
 use super::Rejection;
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
     desired::{Desired, Drains, Inputs, LastHops, derive},
     health::{Finding, Target, TargetKey, Targets, View},
     reconcile::{self, Outcome, Reconciler},
-    ring::Endpoint,
     topology::Topology,
 };
 
@@ -86,9 +85,9 @@ impl<D: Dataplane> State<D> {
         outcome
     }
 
-    /// Compares everything on the next round, also what is believed to be in place.
-    pub fn forget(&mut self) {
-        self.reconciler.forget();
+    /// Compares the next ring in turn on the next round, although it is believed to be in place.
+    pub fn doubt(&mut self) {
+        self.reconciler.forget_next();
     }
 
     fn desired(&self) -> Desired {
@@ -103,10 +102,13 @@ impl<D: Dataplane> State<D> {
 
     fn remember_hops(&mut self, desired: &Desired) {
         let backends = desired.services.values().flat_map(|service| &service.backends);
-        self.last_hops = backends
-            .filter(|(_, backend)| backend.next_hop.is_resolved())
-            .map(|(endpoint, backend)| (endpoint.address.to_ip(), backend.next_hop))
-            .collect();
+        self.last_hops = LastHops {
+            backends: backends
+                .filter(|(_, backend)| backend.next_hop.is_resolved())
+                .map(|(endpoint, backend)| (endpoint.address.to_ip(), backend.next_hop))
+                .collect(),
+            routes: desired.routes.clone(),
+        };
     }
 
     /// Makes a change, or leaves all as it was.
@@ -199,32 +201,31 @@ struct Found {
 
 impl Found {
     fn of(config: &Config, actual: &Actual) -> Self {
-        let mut found =
-            Self { drains: Drains::new(), down: BTreeSet::new(), last_hops: BTreeMap::new() };
+        let (drains, down) = (Drains::new(), BTreeSet::new());
+        let last_hops = LastHops { backends: BTreeMap::new(), routes: actual.routes.clone() };
+        let mut found = Self { drains, down, last_hops };
         for service in &config.services {
-            let Some(entry) = actual.services.get(&service.key()) else { continue };
-            let first = entry.backend_base + 1;
-            let block = first..first + u32::from(entry.backend_capacity);
+            let pool = actual.pool(&service.key());
             for backend in &service.backends {
                 let socket = SocketAddr::new(backend.address, backend.port);
-                let endpoint = Endpoint::from(socket);
-                let line =
-                    actual.backends.range(block.clone()).map(|(_, line)| line).find(|line| {
-                        Endpoint { address: line.address, port: line.port } == endpoint
-                    });
-                let Some(line) = line else { continue };
-                if line.condition.contains(Condition::DRAINING) {
-                    let _: bool = found.drains.insert((service.name.clone(), backend.name.clone()));
-                }
-                if line.condition.contains(Condition::DOWN) {
-                    let _: bool =
-                        found.down.insert(TargetKey { service: service.key(), backend: socket });
-                }
-                if line.next_hop.is_resolved() {
-                    let _ = found.last_hops.insert(backend.address, line.next_hop);
+                if let Some((_, line)) = pool.get(&socket.into()) {
+                    found.note(service, backend, line);
                 }
             }
         }
         found
+    }
+
+    fn note(&mut self, service: &config::Service, backend: &config::Backend, line: &Line) {
+        if line.condition.contains(Condition::DRAINING) {
+            let _: bool = self.drains.insert((service.name.clone(), backend.name.clone()));
+        }
+        if line.condition.contains(Condition::DOWN) {
+            let backend = SocketAddr::new(backend.address, backend.port);
+            let _: bool = self.down.insert(TargetKey { service: service.key(), backend });
+        }
+        if line.next_hop.is_resolved() {
+            let _ = self.last_hops.backends.insert(backend.address, line.next_hop);
+        }
     }
 }

@@ -17,8 +17,9 @@ use crate::{
     topology::Topology,
 };
 
-/// Everything is compared this often, so that a lost event or a stray write heals itself.
-const FULL_ROUND: Duration = Duration::from_secs(10);
+/// All maps but the rings are compared this often, and one ring in turn, so that a lost event or a
+/// stray write heals itself.
+const ROUND: Duration = Duration::from_secs(1);
 
 /// What does not change while the daemon runs.
 #[derive(Clone, Debug)]
@@ -60,8 +61,8 @@ pub struct Task<D> {
 impl<D: Dataplane + Counters> Task<D> {
     /// Runs until all handles are gone.
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut news: News) {
-        let mut full_round = tokio::time::interval(FULL_ROUND);
-        full_round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut round = tokio::time::interval(ROUND);
+        round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 request = requests.recv() => match request {
@@ -76,8 +77,8 @@ impl<D: Dataplane + Counters> Task<D> {
                     self.state.see_topology(news.topology.borrow_and_update().clone());
                     self.sync();
                 }
-                _ = full_round.tick() => {
-                    self.state.forget();
+                _ = round.tick() => {
+                    self.state.doubt();
                     self.sync();
                 }
             }

@@ -15,7 +15,7 @@ use lb_common::{
     verdict::Verdict,
 };
 
-use crate::config::Limits;
+use crate::{config::Limits, ring::Endpoint};
 
 /// The eBPF object with the node's programs.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lb.o"));
@@ -113,6 +113,20 @@ pub struct Actual {
     pub denied: BTreeSet<Prefix>,
     /// The interfaces that packets may leave by.
     pub devices: BTreeSet<u32>,
+}
+
+impl Actual {
+    /// The backends of a service with their places in the table.
+    #[must_use]
+    pub fn pool(&self, key: &ServiceKey) -> BTreeMap<Endpoint, (u32, &Backend)> {
+        let blocks = self.services.get(key).map(Service::block);
+        let lines = blocks.into_iter().flat_map(|block| self.backends.range(block));
+        lines
+            .map(|(place, line)| {
+                (Endpoint { address: line.address, port: line.port }, (*place, line))
+            })
+            .collect()
+    }
 }
 
 /// One write.

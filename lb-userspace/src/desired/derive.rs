@@ -32,22 +32,28 @@ pub struct Inputs<'a> {
     pub health: &'a View,
     /// What the kernel knows of the network.
     pub topology: &'a Topology,
-    /// The next hops that were in use: one stays while its neighbour is not resolved, because the
-    /// kernel forgets neighbours that only XDP talks to. The checks tell whether it is alive.
+    /// The next hops that were in use.
     pub last_hops: &'a LastHops,
 }
 
-/// The last resolved next hop of each backend's address.
-pub type LastHops = BTreeMap<IpAddr, NextHop>;
+/// The next hops that were in use: one stays while its neighbour is not resolved, because the
+/// kernel forgets neighbours that only XDP talks to. Whether a backend is alive, its checks tell.
+#[derive(Clone, Debug, Default)]
+pub struct LastHops {
+    /// By the backend's address.
+    pub backends: BTreeMap<IpAddr, NextHop>,
+    /// By the route's prefix.
+    pub routes: BTreeMap<Prefix, NextHop>,
+}
 
 /// The state that the maps are to be brought to.
 #[must_use]
 pub fn derive(inputs: Inputs<'_>) -> Desired {
-    let Inputs { config, topology, .. } = inputs;
+    let Inputs { config, .. } = inputs;
     let services: BTreeMap<_, _> =
         config.services.iter().map(|service| (service.key(), pool(inputs, service))).collect();
     let nat = services.values().any(|service| service.mode == ForwardMode::NAT);
-    let routes = if nat { routes(topology, config.limits.routes) } else { BTreeMap::new() };
+    let routes = if nat { routes(inputs) } else { BTreeMap::new() };
     let denied: BTreeSet<_> = config.firewall.deny.iter().copied().collect();
     Desired {
         settings: Settings {
@@ -65,11 +71,11 @@ pub fn derive(inputs: Inputs<'_>) -> Desired {
 /// The routes for the answers of NAT backends: the node's own addresses first, so that the answers
 /// to its checks are not taken for a client's. A node that carries a full routing table still
 /// works: what does not fit are the longest prefixes.
-fn routes(topology: &Topology, limit: u32) -> BTreeMap<Prefix, NextHop> {
+fn routes(Inputs { config, topology, last_hops, .. }: Inputs<'_>) -> BTreeMap<Prefix, NextHop> {
     let own = topology.addresses.iter().map(|&ip| (Prefix::host(ip.into()), NextHop::LOCAL));
-    let mut mirror: Vec<_> = topology.mirror().into_iter().collect();
+    let mut mirror: Vec<_> = topology.mirror(&last_hops.routes).into_iter().collect();
     mirror.sort_by_key(|(prefix, _)| prefix.length);
-    own.chain(mirror).take(limit as usize).collect()
+    own.chain(mirror).take(config.limits.routes as usize).collect()
 }
 
 fn stages(reply: bool, firewall: bool) -> Stages {
@@ -125,6 +131,6 @@ fn next_hop(inputs: Inputs<'_>, mode: ForwardMode, backend: IpAddr) -> NextHop {
     let Inputs { topology, last_hops, .. } = inputs;
     let path = topology.path(backend).filter(|path| path.on_link || mode != ForwardMode::L2);
     let Some(path) = path else { return NextHop::UNRESOLVED };
-    let last = last_hops.get(&backend).filter(|last| last.interface == path.interface);
+    let last = last_hops.backends.get(&backend).filter(|last| last.interface == path.interface);
     topology.next_hop(&path).or(last.copied()).unwrap_or(NextHop::UNRESOLVED)
 }

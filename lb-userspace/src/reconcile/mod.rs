@@ -8,7 +8,9 @@ pub mod plan;
 #[cfg(test)]
 mod tests;
 
-use lb_common::slot::Slot;
+use std::ops::Bound;
+
+use lb_common::{service::ServiceKey, slot::Slot};
 
 use crate::{
     dataplane::{self, Actual, Dataplane, Op},
@@ -32,12 +34,13 @@ pub enum Error {
 pub struct Reconciler<D> {
     dataplane: D,
     rings: Rings,
+    last_forgotten: Option<ServiceKey>,
 }
 
 impl<D: Dataplane> Reconciler<D> {
     /// A writer that knows nothing yet of what the maps hold.
     pub fn new(dataplane: D) -> Self {
-        Self { dataplane, rings: Rings::default() }
+        Self { dataplane, rings: Rings::default(), last_forgotten: None }
     }
 
     /// The packet path, to be read.
@@ -63,6 +66,19 @@ impl<D: Dataplane> Reconciler<D> {
     /// Forgets what is known of the rings, so that the next round compares every slot.
     pub fn forget(&mut self) {
         self.rings = Rings::default();
+    }
+
+    /// Forgets one ring, the next in turn: all of them are compared sooner or later without a round
+    /// that rebuilds them all.
+    pub fn forget_next(&mut self) {
+        let next = self
+            .last_forgotten
+            .and_then(|last| self.rings.range((Bound::Excluded(last), Bound::Unbounded)).next());
+        let next = next.or_else(|| self.rings.first_key_value()).map(|(key, _)| *key);
+        if let Some(key) = next {
+            let _: Option<plan::Ring> = self.rings.remove(&key);
+        }
+        self.last_forgotten = next;
     }
 
     /// One round.

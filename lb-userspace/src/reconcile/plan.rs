@@ -150,7 +150,7 @@ impl Draft {
         for key in gone(&desired.services, &actual.services) {
             self.first.push(Op::RemoveService(*key));
         }
-        let blocks: Vec<_> = kept.services.values().map(pool::block).collect();
+        let blocks: Vec<_> = kept.services.values().map(service::Service::block).collect();
         kept.backends.retain(|place, _| blocks.iter().any(|block| block.contains(place)));
         for place in gone(&kept.backends, &actual.backends) {
             self.first.push(Op::FreeBackend(*place));

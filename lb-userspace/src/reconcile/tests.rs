@@ -239,8 +239,27 @@ fn a_ring_that_was_tampered_with_is_mended_when_the_knowledge_is_forgotten() {
     let base = reconciler.dataplane().read().unwrap().services[&vip(1)].ring_base;
     let tamper = Op::WriteSlots(vec![(base, Slot::EMPTY)]);
     assert!(reconciler.dataplane_mut().apply(&tamper).is_ok());
+    assert_eq!(reconciler.sync(&state).unwrap().slots_moved, 0, "it is believed to be in place");
     reconciler.forget();
     assert_eq!(reconciler.sync(&state).unwrap().slots_moved, 1);
+}
+
+#[test]
+fn rings_are_doubted_in_turn() {
+    let mut reconciler = Reconciler::new(Fake::new(LIMITS));
+    let state = desired((1..=3).map(|number| (vip(number), service([number]))).collect());
+    assert!(reconciler.sync(&state).is_ok());
+    let bases = reconciler.dataplane().read().unwrap().services;
+    for service in bases.values() {
+        let tamper = Op::WriteSlots(vec![(service.ring_base, Slot::EMPTY)]);
+        assert!(reconciler.dataplane_mut().apply(&tamper).is_ok());
+    }
+    for _ in 0..3 {
+        reconciler.forget_next();
+        assert_eq!(reconciler.sync(&state).unwrap().slots_moved, 1);
+    }
+    reconciler.forget_next();
+    assert_eq!(reconciler.sync(&state).unwrap().slots_moved, 0);
 }
 
 #[test]

@@ -91,17 +91,18 @@ impl Topology {
     }
 
     /// All destinations that frames can be sent to at once, for the packet path's own lookups:
-    /// prefixes behind resolved routers, and resolved neighbours as hosts.
+    /// prefixes behind resolved routers, and resolved neighbours as hosts. A prefix whose router
+    /// is not resolved at the moment keeps its hop of `last`, if it leaves by the same link.
     ///
     /// All entries but one are resolved: where an IPv6 prefix covers the IPv4-mapped addresses (as
     /// `::/0` does) and IPv4 has no default route, `::ffff:0:0/96` is [`NextHop::UNRESOLVED`], so
     /// that no IPv4 packet follows an IPv6 route.
     #[must_use]
-    pub fn mirror(&self) -> BTreeMap<Prefix, NextHop> {
+    pub fn mirror(&self, last: &BTreeMap<Prefix, NextHop>) -> BTreeMap<Prefix, NextHop> {
         let best = self.best_routes();
         let mut mirror: BTreeMap<_, _> = best
             .values()
-            .filter_map(|route| self.behind_router(route))
+            .filter_map(|route| self.behind_router(route, last))
             .chain(self.neighbours.keys().filter_map(|&key| self.as_host(&best, key)))
             .collect();
         let mapped = |length| masked(Ipv4Addr::UNSPECIFIED.into(), length);
@@ -143,13 +144,18 @@ impl Topology {
         best
     }
 
-    fn behind_router(&self, route: &Route) -> Option<(Prefix, NextHop)> {
+    fn behind_router(
+        &self,
+        route: &Route,
+        last: &BTreeMap<Prefix, NextHop>,
+    ) -> Option<(Prefix, NextHop)> {
         let network = route.prefix.address.to_ip();
         let unicast = !network.is_multicast() && !is_link_local(network) && !network.is_loopback();
         let own = route.prefix.length == 128 && self.addresses.contains(&network);
         let path = Path::by(route, network);
         (!path.on_link && unicast && !own).then_some(())?;
-        Some((route.prefix, self.next_hop(&path)?))
+        let last = last.get(&route.prefix).filter(|last| last.interface == path.interface);
+        Some((route.prefix, self.next_hop(&path).or(last.copied())?))
     }
 
     fn as_host(

@@ -112,7 +112,25 @@ fn the_mirror_has_routers_prefixes_and_hosts() {
         (prefix("2001:db8::7/128"), hop(2)),
         (prefix("2001:db8:1::/48"), hop(2)),
     ];
-    assert_eq!(topology.mirror(), expected.into());
+    assert_eq!(topology.mirror(&BTreeMap::new()), expected.into());
+}
+
+#[test]
+fn a_prefix_keeps_its_last_hop_while_its_router_is_not_resolved() {
+    let routes = |interface| {
+        vec![
+            route("0.0.0.0/0", Some("10.0.0.254"), interface, 0),
+            route("192.0.2.0/24", Some("10.0.0.253"), interface, 0),
+        ]
+    };
+    let before = topology(routes(1), &[(1, "10.0.0.254")]).mirror(&BTreeMap::new());
+    let expected = BTreeMap::from([(prefix("0.0.0.0/0"), hop(1))]);
+    let forgotten = topology(routes(1), &[]);
+    assert_eq!(forgotten.mirror(&before), expected);
+    assert_eq!(forgotten.mirror(&forgotten.mirror(&before)), expected, "for as long as it takes");
+    assert_eq!(topology(routes(2), &[]).mirror(&before), [].into(), "it is another link's");
+    assert_eq!(topology(routes(3), &[]).mirror(&before), [].into(), "the link is down");
+    assert_eq!(topology(vec![], &[]).mirror(&before), [].into(), "the route is gone");
 }
 
 #[test]
@@ -121,7 +139,7 @@ fn an_ipv6_default_route_does_not_catch_ipv4() {
         vec![route("::/0", Some("2001:db8::fe"), 2, 0), route("2001:db8::/64", None, 2, 0)];
     let topology = topology(routes, &[(2, "2001:db8::fe")]);
     assert_eq!(topology.path(ip("192.0.2.1")), None);
-    let mirror = topology.mirror();
+    let mirror = topology.mirror(&BTreeMap::new());
     assert_eq!(mirror.get(&prefix("::/0")), Some(&hop(2)));
     assert_eq!(mirror.get(&prefix("0.0.0.0/0")), Some(&NextHop::UNRESOLVED));
 }
@@ -221,7 +239,7 @@ proptest! {
             }
         }
         let expected = topology.path(to).and_then(|path| topology.next_hop(&path));
-        let found = lookup(&topology.mirror(), to).filter(NextHop::is_resolved);
+        let found = lookup(&topology.mirror(&BTreeMap::new()), to).filter(NextHop::is_resolved);
         prop_assert_eq!(found, expected);
     }
 }

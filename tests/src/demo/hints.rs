@@ -24,8 +24,9 @@ pub(super) fn hints(site: &Site, node: &Node<'_>) -> Vec<String> {
     .into()
 }
 
-/// The path as people would type it.
+/// The path as people would type it; a bare name would be looked for in `PATH`.
 fn shortest(path: &Path) -> String {
     let here = env::current_dir().unwrap_or_default();
-    path.strip_prefix(here).unwrap_or(path).display().to_string()
+    let short = path.strip_prefix(here).unwrap_or(path).display().to_string();
+    if short.contains('/') { short } else { format!("./{short}") }
 }

@@ -11,7 +11,7 @@ use aya::programs::{
     xdp::XdpLink,
 };
 
-use super::Error;
+use super::{Error, pins};
 use crate::config::AttachMode;
 
 /// An interface to attach to.
@@ -31,44 +31,29 @@ pub(super) fn all(
     program: &mut Xdp,
     interfaces: &[Interface],
     mode: AttachMode,
-    pins: &Path,
+    dir: &Path,
 ) -> Result<(), Error> {
     let wanted: Vec<PathBuf> =
-        interfaces.iter().map(|interface| pin(pins, mode, &interface.name)).collect();
-    for stale in links(pins)?.into_iter().filter(|link| !wanted.contains(link)) {
-        fs::remove_file(&stale).map_err(|source| Error::Io {
-            what: format!("detach: unlink {}", stale.display()),
-            source,
-        })?;
+        interfaces.iter().map(|interface| pin(dir, mode, &interface.name)).collect();
+    for stale in pins::links(dir)?.into_iter().filter(|link| !wanted.contains(link)) {
+        pins::unpin(&stale)?;
     }
     for (interface, pin) in interfaces.iter().zip(&wanted) {
         one(program, interface, mode, pin).map_err(|source| Error::Attach {
             interface: interface.name.clone(),
-            reason: reason(&source, mode),
+            reason: reason(&source, &interface.name, mode),
         })?;
     }
     Ok(())
 }
 
 /// The mode is part of the name: a link cannot change it.
-fn pin(pins: &Path, mode: AttachMode, interface: &str) -> PathBuf {
+fn pin(dir: &Path, mode: AttachMode, interface: &str) -> PathBuf {
     let mode = match mode {
         AttachMode::Native => "native",
         AttachMode::Generic => "generic",
     };
-    pins.join(format!("link-{mode}-{interface}"))
-}
-
-fn links(pins: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |source| Error::Io { what: format!("read {}", pins.display()), source };
-    let mut links = Vec::new();
-    for entry in fs::read_dir(pins).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.file_name().to_string_lossy().starts_with("link-") {
-            links.push(entry.path());
-        }
-    }
-    Ok(links)
+    dir.join(format!("{}{mode}-{interface}", pins::LINK))
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +102,7 @@ fn errno_of(error: &ProgramError) -> Option<i32> {
         .find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
 }
 
-fn reason(error: &AttachError, mode: AttachMode) -> String {
+fn reason(error: &AttachError, interface: &str, mode: AttachMode) -> String {
     let errno = match error {
         AttachError::Program(error) => errno_of(error),
         AttachError::Io(error) => error.raw_os_error(),
@@ -127,15 +112,16 @@ fn reason(error: &AttachError, mode: AttachMode) -> String {
     let advice = match (errno, mode) {
         (Some(rustix::io::Errno::OPNOTSUPP), AttachMode::Native) => {
             "; its driver has no native XDP: set node.mode = \"generic\" (several times slower)"
+                .into()
         }
-        (Some(rustix::io::Errno::BUSY | rustix::io::Errno::EXIST), _) => {
-            "; another XDP program is attached: see `ip link show`, remove it with \
-             `ip link set dev NAME xdp off`"
-        }
+        (Some(rustix::io::Errno::BUSY | rustix::io::Errno::EXIST), _) => format!(
+            "; another XDP program is attached: see `bpftool net show dev {interface}`, stop what \
+             attached it, or remove it with `ip link set dev {interface} xdp off`"
+        ),
         (Some(rustix::io::Errno::RANGE | rustix::io::Errno::INVAL), _) => {
-            "; its MTU may be too large for XDP"
+            "; its MTU may be too large for XDP".into()
         }
-        _ => "",
+        _ => String::new(),
     };
     format!("{}{advice}", chain(error))
 }

@@ -4,6 +4,7 @@ mod attach;
 mod drop_log;
 mod load;
 mod mapped;
+pub mod pins;
 
 use std::{collections::BTreeMap, path::Path};
 

@@ -1,9 +1,6 @@
 //! One service: its block of backends, its ring, its entry.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::RangeInclusive,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
     backend::Backend,
@@ -23,11 +20,6 @@ use crate::{
 
 /// A new block has room for growth: a power of two, at least this.
 const SMALLEST_BLOCK: u16 = 8;
-
-/// The places of a service's backends.
-pub(super) fn block(service: &service::Service) -> RangeInclusive<u32> {
-    service.backend_base + 1..=service.backend_base + u32::from(service.backend_capacity)
-}
 
 /// One service on its way to the desired state.
 pub(super) struct Pool {
@@ -52,7 +44,7 @@ impl Pool {
         layout: &mut Layout,
     ) -> Result<Self, Error> {
         let old = actual.services.get(key).copied();
-        let present = present(old.as_ref(), actual);
+        let present = present(key, actual);
         let indexes = assign(service.backends.keys(), &present);
         let new = entry(key, service, old.as_ref(), &indexes, layout)?;
         let mut pool = Self {
@@ -98,7 +90,8 @@ impl Pool {
             }
         }
         let used: BTreeSet<u32> = self.backends.keys().map(|&index| place(index)).collect();
-        let stale = self.old.iter().flat_map(block).filter(|place| !used.contains(place));
+        let stale =
+            self.old.iter().flat_map(service::Service::block).filter(|place| !used.contains(place));
         self.frees
             .extend(stale.filter(|place| actual.backends.contains_key(place)).map(Op::FreeBackend));
     }
@@ -180,19 +173,11 @@ impl Ring {
 }
 
 /// The backends that the service has now.
-fn present(
-    old: Option<&service::Service>,
-    actual: &Actual,
-) -> BTreeMap<Endpoint, (slot::Index, Backend)> {
-    let Some(old) = old else { return BTreeMap::new() };
-    actual
-        .backends
-        .range(block(old))
-        .map(|(place, backend)| {
-            let endpoint = Endpoint { address: backend.address, port: backend.port };
-            (endpoint, ((place - old.backend_base) as slot::Index, *backend))
-        })
-        .collect()
+fn present(key: &ServiceKey, actual: &Actual) -> BTreeMap<Endpoint, (slot::Index, Backend)> {
+    let base = actual.services.get(key).map_or(0, |service| service.backend_base);
+    let index = |place| (place - base) as slot::Index;
+    let pool = actual.pool(key).into_iter();
+    pool.map(|(endpoint, (place, line))| (endpoint, (index(place), *line))).collect()
 }
 
 /// A backend keeps its index while it lives; a new one takes an index that nobody has, not even

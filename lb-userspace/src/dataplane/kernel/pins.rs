@@ -1,0 +1,41 @@
+//! What is pinned in a node's own directory of a bpffs.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::Error;
+
+/// Whether nothing is pinned there.
+pub fn is_empty(dir: &Path) -> Result<bool, Error> {
+    entries(dir).map(|entries| entries.is_empty())
+}
+
+/// Unpins all that is there, links too: the program is detached.
+pub fn clear(dir: &Path) -> Result<(), Error> {
+    entries(dir)?.iter().try_for_each(|pin| unpin(pin))
+}
+
+/// The links that are pinned there.
+pub(super) fn links(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let is_link = |pin: &PathBuf| {
+        pin.file_name().is_some_and(|name| name.to_string_lossy().starts_with(LINK))
+    };
+    Ok(entries(dir)?.into_iter().filter(is_link).collect())
+}
+
+/// What the names of pinned links begin with.
+pub(super) const LINK: &str = "link-";
+
+/// Unpins one map or link; what nothing else holds goes away.
+pub(super) fn unpin(pin: &Path) -> Result<(), Error> {
+    fs::remove_file(pin)
+        .map_err(|source| Error::Io { what: format!("unlink {}", pin.display()), source })
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    fs::read_dir(dir)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>())
+        .map_err(|source| Error::Io { what: format!("read {}", dir.display()), source })
+}
