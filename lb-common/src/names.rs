@@ -12,7 +12,7 @@ pub const SETTINGS: &str = "SETTINGS";
 pub const DENIED: &str = "DENIED";
 /// `ServiceKey` → `Service`.
 pub const SERVICES: &str = "SERVICES";
-/// All rings, one after another: one `Slot` word an entry; mmapped.
+/// All rings, one after another: two `Slot` words an entry; mmapped.
 pub const RINGS: &str = "RINGS";
 /// All backends; mmapped.
 pub const BACKENDS: &str = "BACKENDS";

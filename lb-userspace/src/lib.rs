@@ -17,6 +17,7 @@ pub mod config;
 pub mod control;
 pub mod dataplane;
 pub mod desired;
+mod error;
 pub mod health;
 pub mod node;
 pub mod preflight;

@@ -47,16 +47,18 @@ pub enum Error {
         path: PathBuf,
     },
     /// The directory for pinned maps cannot be had.
-    #[error("cannot use node.pin_dir {}: {source}; it must be possible to create it", path.display())]
+    #[error("cannot use node.pin_dir {}: {cause}; {remedy}", path.display())]
     PinDir {
         /// The configured directory.
         path: PathBuf,
         /// The kernel's answer.
-        source: io::Error,
+        cause: io::Error,
+        /// What to do.
+        remedy: String,
     },
     /// The directory for the socket and the lock cannot be had.
     #[error(
-        "cannot write to node.runtime_dir {}: {source}; choose a directory that this user can \
+        "cannot write to node.runtime_dir {}: {cause}; choose a directory that this user can \
          create and write to",
         path.display()
     )]
@@ -64,7 +66,7 @@ pub enum Error {
         /// The configured directory.
         path: PathBuf,
         /// The kernel's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Another `lb run` has the runtime directory.
     #[error(

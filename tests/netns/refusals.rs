@@ -84,10 +84,16 @@ fn with_node_table(site: &Site, pin_dir: &Path, interface: &str) -> String {
 fn another_xdp_program_is_left_in_place() {
     let site = super::site();
     let other = pass::attach(OBJECT, &site.lb, "eth0").unwrap();
-    for mode in ["native", "generic"] {
+    for (mode, other_mode) in [("native", false), ("generic", true)] {
         let config = site.config().replace("[node]", &format!("[node]\nmode = \"{mode}\""));
         let message = refusal(&site, 1, &[], &config);
         assert_names(&message, &["eth0", "another XDP program is attached", "xdp off"]);
+        // The other program is attached by a link, which `xdp off` cannot remove.
+        assert_names(
+            &message,
+            &["`bpftool net show dev eth0`", "end the process that has the link"],
+        );
+        assert_eq!(message.contains("in the other mode"), other_mode, "{message}");
         let links = run(site.lb.command("ip").args(["link", "show", "eth0"])).unwrap();
         assert!(links.contains("prog/xdp"), "{links}");
     }

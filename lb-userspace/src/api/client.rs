@@ -40,12 +40,12 @@ pub enum Error {
     )]
     PermissionDenied(PathBuf),
     /// The socket is of no use for another reason.
-    #[error("cannot connect to {}: {source}; is this the socket of an `lb` daemon?", socket.display())]
+    #[error("cannot connect to {}: {cause}; is this the socket of an `lb` daemon?", socket.display())]
     Unreachable {
         /// The socket.
         socket: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The daemon says no; nothing has changed.
     #[error("{message}")]
@@ -155,14 +155,14 @@ impl Client {
 
     async fn connect(&self) -> Result<UnixStream, Error> {
         let socket = self.socket.clone();
-        UnixStream::connect(&socket).await.map_err(|source| {
-            let is = |kind| source.kind() == kind;
+        UnixStream::connect(&socket).await.map_err(|cause| {
+            let is = |kind| cause.kind() == kind;
             if is(io::ErrorKind::NotFound) || is(io::ErrorKind::ConnectionRefused) {
                 Error::NoDaemon(socket)
             } else if is(io::ErrorKind::PermissionDenied) {
                 Error::PermissionDenied(socket)
             } else {
-                Error::Unreachable { socket, source }
+                Error::Unreachable { socket, cause }
             }
         })
     }

@@ -12,10 +12,10 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Router,
     body::Bytes,
     extract::{Request, State},
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -45,7 +45,7 @@ pub enum BindError {
     NotASocket(PathBuf),
     /// The system refuses.
     #[error(
-        "cannot {action} {}: {source}; check the permissions of `runtime_dir`", path.display()
+        "cannot {action} {}: {cause}; check the permissions of `runtime_dir`", path.display()
     )]
     System {
         /// What was tried.
@@ -53,7 +53,7 @@ pub enum BindError {
         /// On what.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -66,7 +66,7 @@ pub enum BindError {
 pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
     let failed = |action, path: &Path| {
         let path = path.to_owned();
-        move |source: io::Error| BindError::System { action, path, source }
+        move |cause: io::Error| BindError::System { action, path, cause }
     };
     if let Some(directory) = path.parent() {
         let made = DirBuilder::new().recursive(true).mode(0o755).create(directory);
@@ -77,7 +77,7 @@ pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
 }
 
 fn remove_stale(path: &Path) -> Result<(), BindError> {
-    let failed = |action, source| BindError::System { action, path: path.to_owned(), source };
+    let failed = |action, cause| BindError::System { action, path: path.to_owned(), cause };
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -89,7 +89,7 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
     match UnixStream::connect(path) {
         Ok(_connection) => Err(BindError::InUse(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(|source| failed("remove the stale socket", source))
+            fs::remove_file(path).map_err(|cause| failed("remove the stale socket", cause))
         }
         Err(error) => Err(failed("connect to", error)),
     }
@@ -158,7 +158,7 @@ async fn change(State(handle): State<Handle>, body: Bytes) -> Response {
 
 fn answer<T: serde::Serialize>(result: Result<T, Rejection>) -> Response {
     match result {
-        Ok(value) => Json(value).into_response(),
+        Ok(value) => json(StatusCode::OK, &value),
         Err(Rejection::NotFound(text)) => refuse(StatusCode::NOT_FOUND, text),
         Err(Rejection::Invalid(text)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, text),
         Err(Rejection::Failed(text)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, text),
@@ -166,7 +166,15 @@ fn answer<T: serde::Serialize>(result: Result<T, Rejection>) -> Response {
 }
 
 fn refuse(status: StatusCode, error: String) -> Response {
-    (status, Json(Body { error })).into_response()
+    json(status, &Body { error })
+}
+
+/// A body that ends with a newline: people read it in terminals.
+fn json<T: serde::Serialize>(status: StatusCode, value: &T) -> Response {
+    match serde_json::to_string(value) {
+        Ok(text) => (status, [(CONTENT_TYPE, "application/json")], text + "\n").into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
 }
 
 fn parse(body: &[u8]) -> Result<Change, String> {

@@ -97,7 +97,8 @@ pub struct Backend {
 pub enum Admin {
     /// It takes its share.
     Ready,
-    /// No new connections.
+    /// It is out of the ring and gets no packets: new connections go elsewhere, and so do its open
+    /// ones, which the next backend resets.
     Drain,
 }
 
@@ -170,14 +171,14 @@ pub enum Change {
         /// 0 to 1000.
         weight: u16,
     },
-    /// No new connections.
+    /// The backend leaves the ring: see [`Admin::Drain`].
     Drain {
         /// Its name.
         backend: String,
         /// Only in this service; in all that have it if absent.
         service: Option<String>,
     },
-    /// New connections again.
+    /// The backend takes its share again.
     Undrain {
         /// Its name.
         backend: String,

@@ -2,34 +2,22 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand, builder::ValueParser, value_parser};
+use clap::{
+    CommandFactory, FromArgMatches, Parser, Subcommand, builder::ValueParser, value_parser,
+};
 use clap_complete::Shell;
 
+use super::{
+    global::{self, Global},
+    help,
+};
 use crate::{api::types::Change, config::MAX_WEIGHT};
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  done; also if what a change asks for is so already
-  1  failed: the daemon refused the request, or something went wrong on the way
-  2  bad input: the command line or the configuration file
-  3  no daemon answers
-
-Data goes to stdout, everything else to stderr.";
-
-const GLOBAL: &str = "Global options";
-
-const LONG_ABOUT: &str = "\
-A layer-4 load balancer: an XDP program sends every packet for a virtual IP address to one of the \
-service's backends by consistent hashing.
-
-`lb run` is the daemon. The other commands talk to it through its Unix socket, which speaks HTTP \
-and JSON: `curl --unix-socket /run/lb/lb.sock http://lb/v1/status` works as well.";
 
 /// `lb`'s arguments.
 #[derive(Debug, Parser)]
 #[command(name = "lb", version, propagate_version = true, max_term_width = 100)]
-#[command(about = "A layer-4 load balancer in XDP", long_about = LONG_ABOUT)]
-#[command(after_long_help = EXIT_CODES)]
+#[command(about = "A layer-4 load balancer in XDP", long_about = help::LB_ABOUT)]
+#[command(after_long_help = help::LB)]
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) global: Global,
@@ -37,20 +25,19 @@ pub(super) struct Args {
     pub(super) command: Command,
 }
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Global {
-    /// The daemon's socket
-    ///
-    /// It stands in the `runtime_dir` of the daemon's configuration, from where `lb run` itself takes
-    /// it. The environment variable `LB_SOCKET` names it as well.
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH")]
-    #[arg(env = "LB_SOCKET", default_value = "/run/lb/lb.sock")]
-    pub(super) socket: PathBuf,
-    /// Print JSON instead of tables
-    ///
-    /// The objects are those of the daemon's API, with exact numbers.
-    #[arg(long, global = true, help_heading = GLOBAL)]
-    pub(super) json: bool,
+impl Args {
+    /// The command with everything that `--help` and the man pages show.
+    pub(super) fn whole_command() -> clap::Command {
+        global::hide(Self::command())
+    }
+
+    /// The process's arguments.
+    pub(super) fn from_process() -> Result<Self, clap::Error> {
+        let mut command = Self::whole_command();
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        global::check(&mut command, &matches)?;
+        Self::from_arg_matches(&matches)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,16 +45,8 @@ pub(super) enum Command {
     /// Run the daemon
     ///
     /// It takes over what an earlier daemon left in the kernel, so that packets flow while it is
-    /// restarted. It stops at SIGINT or SIGTERM.
-    #[command(after_long_help = "\
-Examples:
-  lb run --config /etc/lb/lb.toml
-  LB_LOG=debug lb run --config lb.toml
-
-The log goes to stderr. LB_LOG sets its level (error, warn, info, debug, trace; info by default), \
-for single modules too: LB_LOG=info,lb_userspace::health=debug.
-
-Exit codes: 0 stopped by a signal, 1 failed, 2 wrong configuration.")]
+    /// restarted. It stops at SIGINT or SIGTERM, and logs to stderr.
+    #[command(after_long_help = help::RUN)]
     Run {
         /// The configuration; that of the demo site if left out
         #[arg(long, value_name = "FILE")]
@@ -77,11 +56,7 @@ Exit codes: 0 stopped by a signal, 1 failed, 2 wrong configuration.")]
     ///
     /// Prints every error with file, line, key and remedy. Whether the machine has the file's
     /// interfaces is checked by `lb run` only.
-    #[command(after_long_help = "\
-Examples:
-  lb check /etc/lb/lb.toml && systemctl restart lb
-
-Exit codes: 0 valid, 2 not valid. Warnings go to stderr and do not count.")]
+    #[command(after_long_help = help::CHECK)]
     Check {
         /// The file
         file: PathBuf,
@@ -101,16 +76,8 @@ Examples:
     /// Show the packets by verdict, and the backends with their traffic
     ///
     /// Verdicts without packets are left out. A backend's share is its part of the slots of the
-    /// service's ring.
-    #[command(after_long_help = "\
-Examples:
-  lb stats
-  lb stats --watch
-  lb stats --watch 5
-  lb stats --json | jq .verdicts
-  lb stats --json --watch          # one object a line
-
-Rates are computed from the last two samples.")]
+    /// service's ring. Rates are computed from the last two samples.
+    #[command(after_long_help = help::STATS)]
     Stats {
         /// Go on until interrupted, once in this many seconds (0.1 to 3600; 1 if left out)
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
@@ -129,7 +96,7 @@ Examples:
     /// Write the man pages of all commands
     #[command(after_long_help = "\
 Examples:
-  lb man /usr/local/share/man/man1")]
+  lb man /usr/local/share/man/man8")]
     Man {
         /// Where to; made if missing
         #[arg(value_name = "DIR")]
@@ -191,7 +158,8 @@ Examples:
     },
     /// Remove a backend
     ///
-    /// Its connections are cut: drain it first to let them end.
+    /// New connections go to other backends. So do its open ones, and are reset there, drained before
+    /// or not: connections on slots that move are not remembered yet.
     #[command(after_long_help = "\
 Examples:
   lb backend remove web4
@@ -199,7 +167,8 @@ Examples:
     Remove(Target),
     /// Set the weight of a backend
     ///
-    /// Weights count in relation to each other; 0 takes no new connections.
+    /// Weights count in relation to each other; 0 is as good as a drain. Open connections on slots
+    /// that move are reset by their next backend.
     #[command(after_long_help = "\
 Examples:
   lb backend weight web1 3
@@ -214,15 +183,19 @@ Examples:
         #[arg(long, value_name = "SERVICE")]
         service: Option<String>,
     },
-    /// Give a backend no new connections
+    /// Take a backend out of the ring
     ///
-    /// Draining what is draining already is no error.
+    /// It gets no more packets. New connections go to other backends; so do its open ones, and are
+    /// reset there, since connections on slots that move are not remembered yet. Where that hurts,
+    /// let its application end them first, or choose a quiet hour.
+    ///
+    /// The drain outlives the daemon. Draining what is draining already is no error.
     #[command(after_long_help = "\
 Examples:
   lb backend drain web2
   lb backend drain web2 --service web")]
     Drain(Target),
-    /// Give a backend new connections again
+    /// Take a drained backend into the ring again
     #[command(after_long_help = "\
 Examples:
   lb backend undrain web2")]
@@ -269,12 +242,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_commands_are_consistent() {
-        Args::command().debug_assert();
+        Args::whole_command().debug_assert();
     }
 }

@@ -14,7 +14,11 @@
 mod args;
 mod change;
 mod check;
-mod docs;
+mod completions;
+mod global;
+mod help;
+mod log;
+mod man;
 mod output;
 mod run;
 mod show;
@@ -23,8 +27,6 @@ mod table;
 mod units;
 
 use std::{io, process::ExitCode};
-
-use clap::Parser;
 
 use self::{
     args::{Args, BackendCommand, Command, ServiceCommand},
@@ -35,30 +37,29 @@ use crate::{api::client, config::file};
 /// Why a command ends early.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("lb: {0}")]
+    #[error(transparent)]
     Client(#[from] client::Error),
-    #[error("lb: {0}")]
-    NotFound(String),
-    /// Its lines begin with the file's name, as compilers' do.
     #[error("{0}")]
+    NotFound(String),
+    #[error(transparent)]
     Config(#[from] file::Error),
     /// `lb check --json` has printed what is wrong already.
     #[error("")]
     Reported,
-    #[error("lb: LB_LOG: {0}; use a filter such as `info` or `lb_userspace=debug`")]
+    #[error("LB_LOG: {0}; use a filter such as `info` or `lb_userspace=debug`")]
     LogFilter(String),
-    #[error("lb: {0:#}")]
+    #[error("{0:#}")]
     Node(anyhow::Error),
-    #[error("lb: cannot write to {to}: {source}")]
-    Write { to: String, source: io::Error },
-    #[error("lb: cannot start: {0}")]
+    #[error("cannot write to {to}: {cause}")]
+    Write { to: String, cause: io::Error },
+    #[error("cannot start: {0}")]
     Runtime(io::Error),
 }
 
 impl Error {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => 0,
+            Self::Write { cause, .. } if cause.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Client(client::Error::NoDaemon(_) | client::Error::Silent(_)) => 3,
             Self::Config(_) | Self::Reported | Self::LogFilter(_) => 2,
             // What only the machine can tell, such as a missing interface, may be the file's fault.
@@ -80,7 +81,7 @@ impl Error {
 /// Runs the command that the process's arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::from_process() {
         Ok(args) => args,
         Err(error) => {
             // Where help cannot be written, neither can a complaint.
@@ -93,11 +94,17 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let code = error.exit_code();
             if code != 0 && !matches!(error, Error::Reported) {
-                output::complain(&error);
+                complain(&error);
             }
             ExitCode::from(code)
         }
     }
+}
+
+fn complain(error: &Error) {
+    // The lines of a wrong file begin with its name, as compilers' do.
+    let origin = if matches!(error, Error::Config(_)) { "" } else { "lb: " };
+    output::complain(&format_args!("{origin}{error}"));
 }
 
 fn execute(Args { global, command }: Args) -> Result<(), Error> {
@@ -106,8 +113,8 @@ fn execute(Args { global, command }: Args) -> Result<(), Error> {
     match command {
         Command::Run { config } => run::run(config.as_deref()),
         Command::Check { file } => check::check(&file, output),
-        Command::Completions { shell } => docs::completions(shell, output),
-        Command::Man { directory } => docs::man(&directory, output),
+        Command::Completions { shell } => completions::print(shell, output),
+        Command::Man { directory } => man::write(&directory, output),
         Command::Status => block_on(show::status(&client, output)),
         Command::Stats { watch } => block_on(stats::stats(&client, output, watch)),
         Command::Service(ServiceCommand::List) => block_on(show::services(&client, output)),
@@ -140,6 +147,18 @@ mod tests {
         let wrapped = anyhow::Error::from(rejected()).context("cannot start");
         assert_eq!(Error::Node(wrapped).exit_code(), 2);
         assert_eq!(Error::Node(anyhow::anyhow!("no bpffs")).exit_code(), 1);
+    }
+
+    #[test]
+    fn a_cause_is_printed_once() {
+        let path = PathBuf::from("/run/lb");
+        let cause = io::Error::other("permission denied");
+        let error = crate::preflight::Error::RuntimeDir { path, cause };
+        assert_eq!(
+            Error::Node(error.into()).to_string(),
+            "cannot write to node.runtime_dir /run/lb: permission denied; choose a directory that \
+             this user can create and write to"
+        );
     }
 
     #[test]

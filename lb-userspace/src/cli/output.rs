@@ -20,9 +20,7 @@ pub(super) struct Output {
 impl Output {
     pub(super) fn new(json: bool) -> Self {
         let terminal = io::stdout().is_terminal();
-        // https://no-color.org
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { json, terminal, colour: terminal && !refused }
+        Self { json, terminal, colour: terminal && colour_allowed() }
     }
 
     /// Prints a value as JSON or as the text that `text` makes of it.
@@ -39,7 +37,7 @@ impl Output {
     pub(super) fn print(self, text: &str) -> Result<(), Error> {
         let mut stdout = io::stdout().lock();
         let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-        written.map_err(|source| Error::Write { to: "stdout".to_owned(), source })
+        written.map_err(|cause| Error::Write { to: "stdout".to_owned(), cause })
     }
 
     /// One line when a program reads, indented when somebody watches.
@@ -51,10 +49,15 @@ impl Output {
         };
         let text = text.map_err(|error| Error::Write {
             to: "stdout".to_owned(),
-            source: io::Error::from(error),
+            cause: io::Error::from(error),
         })?;
         self.print(&(text + "\n"))
     }
+}
+
+/// Whether the user has nothing against colours: <https://no-color.org>.
+pub(super) fn colour_allowed() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Prints a line to stderr; where that is closed, nobody can be told.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Backend, Config, validate};
+use super::{
+    Backend, Config,
+    validate::{self, Problem},
+};
 use crate::{api::types::Change, control::Rejection};
 
 /// The configuration after a change, and the names of the services it touched; `None` if all is
@@ -28,9 +31,41 @@ pub fn change(
         let names = touched.into_iter().map(|index| config.services[index].name.clone()).collect();
         return Ok(Some((changed, names)));
     }
-    let sentences: Vec<_> =
-        problems.iter().map(|problem| format!("{}; {}", problem.message, problem.remedy)).collect();
-    Err(Rejection::Invalid(sentences.join("\n")))
+    Err(Rejection::Invalid(sentences(&changed, &problems)))
+}
+
+/// The problems in a line each; what several services have in common is said once.
+fn sentences(config: &Config, problems: &[Problem]) -> String {
+    let mut sentences: Vec<(String, Option<&str>, Vec<&str>)> = Vec::new();
+    for problem in problems {
+        let text = format!("{}; {}", problem.message, problem.remedy);
+        let (service, backend) = subject(config, &problem.key);
+        // A sentence that names its service says enough.
+        let service = service.filter(|name| !text.contains(&format!("`{name}`")));
+        match sentences.iter_mut().find(|(other, of, _)| *other == text && *of == backend) {
+            Some((_, _, services)) => services.extend(service),
+            None => sentences.push((text, backend, service.into_iter().collect())),
+        }
+    }
+    let lines = sentences.into_iter().map(|(text, backend, services)| {
+        match (backend, services.join(", ")) {
+            (_, services) if services.is_empty() => text,
+            (Some(backend), services) => format!("{backend} in {services}: {text}"),
+            (None, services) => format!("{services}: {text}"),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The names of the service and the backend that a key is about, if it is about any.
+fn subject<'a>(config: &'a Config, key: &str) -> (Option<&'a str>, Option<&'a str>) {
+    let index = |array: &str| {
+        let (_, rest) = key.split_once(array)?;
+        rest.split_once(']')?.0.parse::<usize>().ok()
+    };
+    let service = index("service[").and_then(|index| config.services.get(index));
+    let backend = service.and_then(|service| service.backends.get(index("backend[")?));
+    (service.map(|service| service.name.as_str()), backend.map(|backend| backend.name.as_str()))
 }
 
 /// Makes a change, valid or not; the indexes of the services it touched.
@@ -191,12 +226,22 @@ mod tests {
         };
         assert_eq!(
             invalid(&add("web", "fd00::99")),
-            "fd00::99 of backend `fd00::99` is IPv6, but the VIP 10.0.0.10 is IPv4; use the \
+            "fd00::99 in web: fd00::99 of backend `fd00::99` is IPv6, but the VIP 10.0.0.10 is IPv4; use the \
              backend's IPv4 address, or make a service with an IPv6 VIP"
         );
         assert_eq!(
-            invalid(&weight("web1", Some("web"), 1001)),
-            "1001 is not a weight; use 0 to 1000"
+            invalid(&weight("web1", None, 1001)),
+            "web1 in web, web6, app, app6: 1001 is not a weight; use 0 to 1000"
+        );
+        assert_eq!(
+            invalid(&add("app", "10.0.0.20")),
+            "10.0.0.20 in app: 10.0.0.20 of backend `10.0.0.20` is a VIP of this node; use the \
+             backend's own address"
+        );
+        assert_eq!(
+            invalid(&add("web", "10.0.0.11")),
+            "10.0.0.11 port 80 is in `web` twice, as `web1` and as `10.0.0.11`; remove one, and \
+             use `weight` for a larger share"
         );
         let one_left = ["web2", "web3"].iter().fold(config(), |config, name| {
             change(&config, &weight(name, None, 0)).unwrap().unwrap().0

@@ -57,12 +57,12 @@ impl fmt::Display for Diagnostic {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
-    #[error("{file}: cannot be read: {source}; check the path and its permissions")]
+    #[error("{file}: cannot be read: {cause}; check the path and its permissions")]
     Unreadable {
         /// The file, as it was named.
         file: String,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file is not a configuration: everything that is wrong, in the file's order.
     #[error("{}", one_a_line(.0))]
@@ -115,7 +115,7 @@ pub fn load(path: &Path) -> Result<Loaded, Error> {
     let file = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text, &file),
-        Err(source) => Err(Error::Unreadable { file, source }),
+        Err(cause) => Err(Error::Unreadable { file, cause }),
     }
 }
 

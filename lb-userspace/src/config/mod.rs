@@ -117,7 +117,7 @@ impl Default for Limits {
 /// What is refused before any service is looked up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Firewall {
-    /// Sources whose packets are dropped, with the text they were configured by.
+    /// Sources whose packets are dropped.
     pub deny: Vec<Prefix>,
 }
 
@@ -159,7 +159,7 @@ pub struct Backend {
     pub address: IpAddr,
     /// Its port: the service's unless `nat` rewrites it.
     pub port: u16,
-    /// Its share in relation to the others, 0 (no new flows) to [`MAX_WEIGHT`].
+    /// Its share in relation to the others, 0 (no flows) to [`MAX_WEIGHT`].
     pub weight: u16,
 }
 

@@ -15,7 +15,7 @@ use lb_common::{
     verdict::Verdict,
 };
 
-use crate::{config::Limits, ring::Endpoint};
+use crate::{config::Limits, error::with_causes, ring::Endpoint};
 
 /// The eBPF object with the node's programs.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lb.o"));
@@ -24,34 +24,34 @@ pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The object could not be loaded.
-    #[error("the kernel does not load the packet path: {0}")]
-    Load(#[source] Box<aya::EbpfError>),
+    #[error("the kernel does not load the packet path: {}", with_causes(.0))]
+    Load(Box<aya::EbpfError>),
     /// The object lacks something: it was built from other sources.
     #[error("the eBPF object has no {0}; rebuild with `cargo xtask build`")]
     Missing(&'static str),
     /// The verifier or the kernel refused a program.
-    #[error("the kernel refuses the program {name}: {source}")]
+    #[error("the kernel refuses the program {name}: {}", with_causes(cause))]
     Program {
         /// The program.
         name: &'static str,
         /// The kernel's words, with the verifier's log.
-        source: Box<aya::programs::ProgramError>,
+        cause: Box<aya::programs::ProgramError>,
     },
     /// A map could not be read or written.
-    #[error("map {name}: {source}")]
+    #[error("map {name}: {}", with_causes(cause))]
     Map {
         /// The map.
         name: &'static str,
         /// The kernel's words.
-        source: Box<aya::maps::MapError>,
+        cause: Box<aya::maps::MapError>,
     },
     /// A map could not be mapped into memory, or a pin not be made.
-    #[error("{what}: {source}")]
+    #[error("{what}: {cause}")]
     Io {
         /// What was being done, with the path.
         what: String,
         /// The kernel's words.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The program could not be attached.
     #[error("{interface}: cannot attach the XDP program: {reason}")]

@@ -45,13 +45,13 @@ impl Prober for Network {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{}", describe(.0))]
-    Connect(#[source] io::Error),
+    Connect(io::Error),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     #[error("no valid HTTP answer: {0}")]
-    Http(#[source] hyper::Error),
+    Http(hyper::Error),
     #[error("the check's path is not valid: {0}")]
-    Path(#[source] hyper::http::Error),
+    Path(hyper::http::Error),
     #[error("status {}", .0.as_u16())]
     Status(StatusCode),
 }

@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::Error;
+use super::{Error, storage::pin_dir_error};
 use crate::config::Node;
 
 /// The right to be the node; given back when this is dropped or the process ends.
@@ -33,13 +33,13 @@ pub fn lock(node: &Node) -> Result<Lock, Error> {
     let path = &node.pin_dir;
     let pin_dir = open_dir(path)
         .and_then(|dir| Ok(try_lock(&dir)?.then_some(dir)))
-        .map_err(|source| Error::PinDir { path: path.clone(), source })?
+        .map_err(|cause| pin_dir_error(path, cause))?
         .ok_or_else(|| Error::Pinned { path: path.clone() })?;
     Ok(Lock { _file: file, _pin_dir: pin_dir })
 }
 
 fn lock_runtime_dir(dir: &Path) -> Result<File, Error> {
-    let failed = |source| Error::RuntimeDir { path: dir.into(), source };
+    let failed = |cause| Error::RuntimeDir { path: dir.into(), cause };
     std::fs::create_dir_all(dir).map_err(failed)?;
     let path = dir.join("lb.lock");
     let mut file = OpenOptions::new()

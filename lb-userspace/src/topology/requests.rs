@@ -35,14 +35,14 @@ const ATTEMPTS: usize = 4;
 pub enum Error {
     /// No socket.
     #[error("cannot open a netlink socket: {0}")]
-    Socket(#[source] io::Error),
+    Socket(io::Error),
     /// The kernel refused a request.
-    #[error("the kernel refused to {what}: {source}")]
+    #[error("the kernel refused to {what}: {cause}")]
     Refused {
         /// What was asked for.
         what: &'static str,
         /// The kernel's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The kernel did not answer.
     #[error("the kernel did not {0} within {ANSWER:?}")]
@@ -133,7 +133,7 @@ impl Requests {
         let answer = timeout(ANSWER, self.exchange(message));
         let answer = answer.await.map_err(|_| Error::NoAnswer(what))??;
         match answer.refusal {
-            Some(source) => Err(Error::Refused { what, source }),
+            Some(cause) => Err(Error::Refused { what, cause }),
             None => Ok(answer),
         }
     }

@@ -169,7 +169,7 @@ fn refused_changes_exit_with_1() {
         ),
         (
             &["backend", "add", "web", "fd00::1"],
-            "fd00::1 of backend `fd00::1` is IPv6, but the VIP 10.0.0.10 is IPv4; use the backend's \
+            "fd00::1 in web: fd00::1 of backend `fd00::1` is IPv6, but the VIP 10.0.0.10 is IPv4; use the backend's \
              IPv4 address, or make a service with an IPv6 VIP",
         ),
         (
@@ -302,6 +302,30 @@ fn bad_command_lines_exit_with_2() {
 }
 
 #[test]
+fn options_without_an_effect_are_refused_and_not_offered() {
+    let directory = tempfile::tempdir().unwrap();
+    let pages = directory.path().join("man8");
+    let pages = pages.to_str().unwrap();
+    for (arguments, option) in [
+        (&["run", "--json"] as &[_], "--json"),
+        (&["--json", "run"], "--json"),
+        (&["man", "--json", pages], "--json"),
+        (&["completions", "--json", "bash"], "--json"),
+        (&["run", "--socket", "/tmp/lb.sock"], "--socket"),
+        (&["--socket", "/tmp/lb.sock", "check", "lb.toml"], "--socket"),
+    ] {
+        let (code, stdout, stderr) = run(no_daemon(), arguments);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(&format!("has no use for {option}")), "{stderr}");
+    }
+    for (command, offered) in [("run", false), ("man", false), ("check", true), ("status", true)] {
+        let (code, help, _) = run(no_daemon(), &[command, "--help"]);
+        assert_eq!((code, help.contains("--json")), (0, offered), "{help}");
+        assert_eq!(help.contains("--socket"), command == "status", "{help}");
+    }
+}
+
+#[test]
 fn files_are_checked() {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
@@ -345,9 +369,10 @@ fn a_bad_log_filter_is_bad_input() {
 #[test]
 fn every_command_has_a_man_page_and_is_completed() {
     let directory = tempfile::tempdir().unwrap();
-    let pages = directory.path().join("man1");
+    let pages = directory.path().join("man8");
     let (code, ..) = run(no_daemon(), &["man", pages.to_str().unwrap()]);
     assert_eq!(code, 0);
+    let version = env!("CARGO_PKG_VERSION");
     for page in [
         "lb",
         "lb-run",
@@ -366,12 +391,23 @@ fn every_command_has_a_man_page_and_is_completed() {
         "lb-completions",
         "lb-man",
     ] {
-        let text = fs::read_to_string(pages.join(format!("{page}.1"))).unwrap();
-        assert!(text.contains(".SH SYNOPSIS"), "{page}: {text}");
-        let extra = if page == "lb" { "Exit codes:" } else { "Examples:" };
-        let has_commands = ["lb-service", "lb-backend"].contains(&page);
-        assert!(has_commands || text.contains(extra), "{page}: {text}");
+        let text = fs::read_to_string(pages.join(format!("{page}.8"))).unwrap();
+        let title = format!(".TH {} 8 \"\" \"lb {version}\" ", page.to_uppercase());
+        assert!(text.contains(&title), "{page}: {text}");
+        assert!(text.contains(".SH SYNOPSIS\n\\fB"), "{page}: {text}");
+        assert!(!text.contains('`') && !text.contains(".SH EXTRA"), "{page}: {text}");
+        let has_examples = !["lb", "lb-service", "lb-backend"].contains(&page);
+        assert_eq!(text.contains(".SH EXAMPLES\n.nf\n"), has_examples, "{page}: {text}");
+        let has_all = ["lb", "lb-run"].contains(&page);
+        for heading in [".SH ENVIRONMENT\n", ".SH FILES\n"] {
+            assert_eq!(text.contains(heading), has_all, "{page}: {text}");
+        }
     }
+    let stats = fs::read_to_string(pages.join("lb-stats.8")).unwrap();
+    let synopsis = r"\fBlb stats\fR [\fB\-\-watch\fR [\fISECONDS\fR]]";
+    assert!(stats.contains(synopsis), "{stats}");
+    let status = ".SH \"EXIT STATUS\"\n.TP\n\\fB0\\fR\nstopped by a signal\n";
+    assert!(fs::read_to_string(pages.join("lb-run.8")).unwrap().contains(status));
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let (code, stdout, _) = run(no_daemon(), &["completions", shell]);
         assert!(code == 0 && stdout.contains("undrain"), "{shell}");
@@ -391,7 +427,7 @@ fn curl_can_do_what_the_command_can() {
     let drain = r#"{"change": "drain", "backend": "web2", "service": "web"}"#;
     assert_eq!(
         curl(&["--data", drain], "/v1/changes"),
-        r#"{"services":["web"],"slots_moved":21845} 200"#
+        "{\"services\":[\"web\"],\"slots_moved\":21845}\n 200"
     );
     for (arguments, path, expected) in [
         (&[] as &[_], "/v2", r#"{"error":"there is no /v2; use GET /v1/status, "#),
@@ -410,6 +446,6 @@ fn curl_can_do_what_the_command_can() {
         (&[r#"-d{"change":"weight","backend":"web1","weight":9999}"#], "/v1/changes", "422"),
     ] {
         let answer = curl(arguments, path);
-        assert!(answer.ends_with(status), "{path}: {answer}");
+        assert!(answer.ends_with(&format!("}}\n {status}")), "{path}: {answer}");
     }
 }

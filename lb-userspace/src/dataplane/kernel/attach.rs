@@ -12,7 +12,7 @@ use aya::programs::{
 };
 
 use super::{Error, pins};
-use crate::config::AttachMode;
+use crate::{config::AttachMode, error::with_causes};
 
 /// An interface to attach to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,29 +114,28 @@ fn reason(error: &AttachError, interface: &str, mode: AttachMode) -> String {
             "; its driver has no native XDP: set node.mode = \"generic\" (several times slower)"
                 .into()
         }
-        (Some(rustix::io::Errno::BUSY | rustix::io::Errno::EXIST), _) => format!(
-            "; another XDP program is attached: see `bpftool net show dev {interface}`, stop what \
-             attached it, or remove it with `ip link set dev {interface} xdp off`"
-        ),
+        (Some(errno @ (rustix::io::Errno::BUSY | rustix::io::Errno::EXIST)), _) => {
+            conflict(errno == rustix::io::Errno::EXIST, interface)
+        }
         (Some(rustix::io::Errno::RANGE | rustix::io::Errno::INVAL), _) => {
             "; its MTU may be too large for XDP".into()
         }
         _ => String::new(),
     };
-    format!("{}{advice}", chain(error))
+    format!("{}{advice}", with_causes(error))
 }
 
-/// An error with its causes: aya's own texts leave the cause to the source.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
+/// What to do about another program. The kernel's answer differs if it runs in the other mode: an
+/// interface takes one mode at a time, and none below a device that has a program.
+fn conflict(other_mode: bool, interface: &str) -> String {
+    let mode = if other_mode {
+        " in the other mode (native or generic), or to a device that this one belongs to"
+    } else {
+        ""
+    };
+    format!(
+        "; another XDP program is attached{mode}: find it with `bpftool net show dev {interface}` \
+         and `bpftool -f link`; if a link holds it, end the process that has the link, or delete \
+         the link's pin; if none does, `ip link set dev {interface} xdp off` removes it"
+    )
 }

@@ -32,7 +32,7 @@ pub(super) fn object(limits: &Limits, pins: Option<&Path>) -> Result<Ebpf, Error
     }
     if let Some(dir) = pins {
         fs::create_dir_all(dir)
-            .map_err(|source| Error::Io { what: format!("create {}", dir.display()), source })?;
+            .map_err(|cause| Error::Io { what: format!("create {}", dir.display()), cause })?;
         check_sizes(limits, dir)?;
         for map in names::PINNED {
             let _: &mut EbpfLoader<'_> = loader.map_pin_path(map, dir.join(map));
@@ -51,7 +51,7 @@ fn check_sizes(limits: &Limits, dir: &Path) -> Result<(), Error> {
             continue;
         }
         let pinned = MapInfo::from_pin(&path)
-            .map_err(|source| Error::Map { name: map, source: Box::new(source) })?
+            .map_err(|cause| Error::Map { name: map, cause: Box::new(cause) })?
             .max_entries();
         if pinned != configured {
             let dir = dir.display().to_string();
@@ -75,7 +75,7 @@ pub(super) fn took_over(settings: &Settings, pins: Option<&Path>) -> Result<bool
 
 /// Has the kernel verify and load one of the object's programs.
 pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, Error> {
-    let refused = |source| Error::Program { name, source: Box::new(source) };
+    let refused = |cause| Error::Program { name, cause: Box::new(cause) };
     let program: &mut Xdp =
         ebpf.program_mut(name).ok_or(Error::Missing(name))?.try_into().map_err(refused)?;
     program.load().map_err(refused)?;

@@ -29,7 +29,10 @@ use lb_common::{
 
 use self::mapped::Mapped;
 use super::{Actual, Counters, Dataplane, Error, Op};
-use crate::config::{AttachMode, Limits};
+use crate::{
+    config::{AttachMode, Limits},
+    error::with_causes,
+};
 
 pub use self::{attach::Interface, drop_log::DropLog};
 
@@ -83,7 +86,7 @@ impl Kernel {
 
     /// The loaded program, for `BPF_PROG_TEST_RUN`.
     pub fn program(&mut self) -> Result<&mut Xdp, Error> {
-        let refused = |source| Error::Program { name: names::PROGRAM, source: Box::new(source) };
+        let refused = |cause| Error::Program { name: names::PROGRAM, cause: Box::new(cause) };
         let program =
             self.ebpf.program_mut(names::PROGRAM).ok_or(Error::Missing(names::PROGRAM))?;
         program.try_into().map_err(refused)
@@ -175,7 +178,7 @@ impl Dataplane for Kernel {
             Op::PutDevice(interface) => self
                 .devices
                 .insert(*interface, *interface, None, 0)
-                .map_err(|source| io(names::DEVICES, &source)),
+                .map_err(|error| io(names::DEVICES, &error)),
             Op::RemoveDevice(interface) => {
                 self.devices.remove(*interface).map_err(map(names::DEVICES))
             }
@@ -187,7 +190,7 @@ impl Kernel {
     fn reset_traffic(&mut self, counter: u32) -> Result<(), Error> {
         let cpus = self.traffic.get(&counter, 0).map_err(map(names::TRAFFIC))?.len();
         let zero = PerCpuValues::try_from(vec![Traffic::default(); cpus])
-            .map_err(|source| Error::Io { what: format!("map {}", names::TRAFFIC), source })?;
+            .map_err(|cause| Error::Io { what: format!("map {}", names::TRAFFIC), cause })?;
         self.traffic.set(counter, zero, 0).map_err(map(names::TRAFFIC))
     }
 }
@@ -225,7 +228,7 @@ fn mmap<T: aya::Pod>(
         return Err(Error::Missing(name));
     };
     Mapped::new(data.fd(), entries)
-        .map_err(|source| Error::Io { what: format!("mmap the map {name}"), source })
+        .map_err(|cause| Error::Io { what: format!("mmap the map {name}"), cause })
 }
 
 fn collect<K: Ord, V>(
@@ -236,15 +239,15 @@ fn collect<K: Ord, V>(
 }
 
 fn map(name: &'static str) -> impl Fn(aya::maps::MapError) -> Error {
-    move |source| Error::Map { name, source: Box::new(source) }
+    move |cause| Error::Map { name, cause: Box::new(cause) }
 }
 
-fn io(name: &'static str, source: &dyn std::error::Error) -> Error {
-    Error::Io { what: format!("map {name}"), source: std::io::Error::other(source.to_string()) }
+fn io(name: &'static str, cause: &dyn std::error::Error) -> Error {
+    Error::Io { what: format!("map {name}"), cause: std::io::Error::other(with_causes(cause)) }
 }
 
 fn beyond(name: &'static str) -> Error {
-    Error::Io { what: format!("map {name}"), source: std::io::ErrorKind::OutOfMemory.into() }
+    Error::Io { what: format!("map {name}"), cause: std::io::ErrorKind::OutOfMemory.into() }
 }
 
 fn trie(prefix: &Prefix) -> lpm_trie::Key<Addr> {

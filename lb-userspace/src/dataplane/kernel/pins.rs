@@ -31,11 +31,11 @@ pub(super) const LINK: &str = "link-";
 /// Unpins one map or link; what nothing else holds goes away.
 pub(super) fn unpin(pin: &Path) -> Result<(), Error> {
     fs::remove_file(pin)
-        .map_err(|source| Error::Io { what: format!("unlink {}", pin.display()), source })
+        .map_err(|cause| Error::Io { what: format!("unlink {}", pin.display()), cause })
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     fs::read_dir(dir)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>())
-        .map_err(|source| Error::Io { what: format!("read {}", dir.display()), source })
+        .map_err(|cause| Error::Io { what: format!("read {}", dir.display()), cause })
 }
