@@ -80,11 +80,12 @@ fn fresh() -> State<Fake> {
     node(Fake::new(Limits::default()), &[WEB1, WEB2, NEW])
 }
 
-/// The share of a backend in hundredths.
-fn share(state: &State<Fake>, backend: [u8; 4]) -> u32 {
+/// The share of a backend in per cent, rounded.
+fn share(state: &State<Fake>, backend: [u8; 4]) -> u8 {
     let endpoint = Endpoint { address: IpAddr::from(backend).into(), port: Port::new(80) };
     let ring = &state.reconciler.rings()[&config().services[0].key()];
-    (ring.share(&endpoint) * 100.0).round() as u32
+    let per_cent = ring.share(&endpoint) * 100.0;
+    (0..=100).find(|&whole| (f64::from(whole) - per_cent).abs() <= 0.5).unwrap()
 }
 
 fn next_hop(state: &State<Fake>, backend: [u8; 4]) -> Option<NextHop> {
