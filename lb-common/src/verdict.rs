@@ -58,6 +58,8 @@ verdicts! {
     NotTcpOrUdp = "not-tcp-or-udp", Passed;
     /// An IP fragment: its ports are not in every piece.
     Fragment = "fragment", Passed;
+    /// IPv6 extension headers beyond those that are walked, or a source route with segments left.
+    ExtensionChain = "extension-chain", Passed;
     /// No service has this address, protocol and port.
     NoService = "no-service", Passed;
     /// A NAT backend's answer to the node itself: of a health check.
@@ -72,6 +74,8 @@ verdicts! {
     BadIpHeaderLength = "bad-ip-header-length", Dropped;
     /// An IP length under its header's, or over what arrived.
     BadIpLength = "bad-ip-length", Dropped;
+    /// An IPv6 extension header that leaves the packet.
+    BadExtension = "bad-extension", Dropped;
     /// Too short for a TCP header.
     ShortTcp = "short-tcp", Dropped;
     /// A TCP data offset under 20 bytes or over the segment.

@@ -13,6 +13,7 @@ static TRAFFIC: PerCpuArray<Traffic, 16384> = PerCpuArray::new();
 
 /// Counts a verdict; gives how many there were on this CPU.
 #[inline(always)]
+#[must_use]
 pub fn verdict(verdict: Verdict) -> u64 {
     let Some(counter) = VERDICTS.get_ptr_mut(verdict.index()) else { return 0 };
     // SAFETY: the entry is this CPU's own, and XDP programs on one CPU do not interleave.

@@ -122,7 +122,7 @@ fn announce(facts: &Facts, state: &State<Kernel>) {
         }
     }
     let services = state.targets().len();
-    let how = if facts.took_over { "took over the pinned state" } else { "started anew" };
+    let how = if facts.took_over { "took over the running data plane" } else { "started afresh" };
     tracing::info!("{how}; checking {services} backends");
 }
 

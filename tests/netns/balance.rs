@@ -1,8 +1,12 @@
 //! Connections spread over the backends, and arrive whole.
 
-use std::process::{Command, Stdio};
+use std::{
+    collections::BTreeSet,
+    process::{Command, Stdio},
+};
 
 use lb_tests::{
+    netns::{End, Netns, veth},
     plan::VIPS,
     run::{command, run},
     site::Site,
@@ -60,4 +64,33 @@ fn the_backend_sees_the_client() {
         let client = if vip.address.is_ipv4() { "192.0.2.2:" } else { "2001:db8:c::2:" };
         assert!(seen.starts_with(client), "{vip:?}: {seen}");
     }
+}
+
+#[test]
+fn a_client_in_the_nodes_own_network_is_served() {
+    let site = super::site();
+    let node = super::node(&site);
+    let neighbour = neighbour(&site);
+    for vip in VIPS {
+        let mut answering = BTreeSet::new();
+        for _ in 0..50 {
+            let answer = site.curl(&neighbour, &vip.url("/"), &["-f"]).unwrap();
+            assert!(answer.status.success(), "{vip:?}: {answer:?}");
+            let _: bool = answering.insert(answer.stdout);
+        }
+        assert_eq!(answering.len(), 3, "{vip:?}: {answering:?}");
+    }
+    super::assert_nothing_dropped(&node);
+}
+
+/// A machine beside the node, without the router between them.
+fn neighbour(site: &Site) -> Netns {
+    let neighbour = Netns::create(site.client.name().replace("client", "beside")).unwrap();
+    let (netns, router) = (&neighbour, &site.router);
+    veth(End { netns, name: "eth0" }, End { netns: router, name: "beside" }).unwrap();
+    router.ip("link set beside master br0").unwrap();
+    netns.checksum_in_software("eth0").unwrap();
+    netns.ip("addr add 10.0.0.99/24 dev eth0").unwrap();
+    netns.ip("addr add fd00:0:0:1::99/64 dev eth0 nodad").unwrap();
+    neighbour
 }

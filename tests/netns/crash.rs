@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
+use aya::programs::links::{FdLink, PinnedLink};
 use lb_tests::{
     download::Download,
     netns::Netns,
     node::Node,
     plan::VIPS,
     run::run,
+    site::Site,
     traffic::{Tally, Traffic},
 };
 use lb_userspace::api::types::{Admin, Backend};
@@ -22,7 +24,9 @@ fn nothing_is_lost_while_the_daemon_is_dead_and_it_takes_over_what_is_pinned() {
     let downloads = VIPS.map(|vip| Download::start(&site, vip).unwrap());
     wait_for_answers(&traffic, 20);
 
+    let first = attached(&site);
     crash(&mut node, &traffic, || ());
+    assert_replaced_in_place(&first, &attached(&site));
     // The kernel forgets the neighbours: only the maps know them now.
     crash(&mut node, &traffic, || forget_neighbours(&site.lb));
 
@@ -63,6 +67,25 @@ fn crash(node: &mut Node<'_>, traffic: &Traffic, meanwhile: impl FnOnce()) {
         assert_ne!(flows, is_drained, "{name:?}: {traffic:?}");
     }
     wait_for_answers(traffic, 200);
+}
+
+/// The node's link in the kernel, and the program that it runs.
+#[derive(Debug)]
+struct Attached {
+    link: u32,
+    program: u32,
+}
+
+fn attached(site: &Site) -> Attached {
+    let pin = site.pin_dir().join("link-native-eth0");
+    let info = FdLink::from(PinnedLink::from_pin(pin).unwrap()).info().unwrap();
+    Attached { link: info.id(), program: info.program_id() }
+}
+
+/// A new link would leave a moment without any program, which traffic alone may not hit.
+fn assert_replaced_in_place(before: &Attached, after: &Attached) {
+    assert_eq!(before.link, after.link, "{before:?}, {after:?}");
+    assert_ne!(before.program, after.program, "{before:?}, {after:?}");
 }
 
 /// Waits for so many more answers from every service.
@@ -114,6 +137,7 @@ fn a_node_that_is_stopped_leaves_the_traffic_alone_and_the_next_takes_over() {
     let mut node = super::node(&site);
     let traffic = Traffic::start(&site, &VIPS, Duration::from_millis(20)).unwrap();
     wait_for_answers(&traffic, 10);
+    let first = attached(&site);
     let ended = node.stop().unwrap();
     assert_eq!(ended.code(), Some(0), "{}", node.log());
     let answer = node.cli(&["status"]).unwrap();
@@ -122,6 +146,7 @@ fn a_node_that_is_stopped_leaves_the_traffic_alone_and_the_next_takes_over() {
     wait_for_answers(&traffic, 100);
     node.restart().unwrap();
     assert!(node.status().unwrap().took_over);
+    assert_replaced_in_place(&first, &attached(&site));
     wait_for_answers(&traffic, 20);
     for (service, tally) in traffic.finish() {
         println!("{service}: {:?}", tally.answers);

@@ -44,14 +44,12 @@ fn what_is_not_for_a_service_passes() {
         pass("icmp", with(tcp(CLIENT4, L2_VIP4), 23, 1), Verdict::NotTcpOrUdp),
         pass("sctp", with(tcp(CLIENT4, L2_VIP4), 23, 132), Verdict::NotTcpOrUdp),
         pass("icmpv6", with(tcp(CLIENT6, L2_VIP6), 20, 58), Verdict::NotTcpOrUdp),
-        pass("hop-by-hop options", with(tcp(CLIENT6, L2_VIP6), 20, 0), Verdict::NotTcpOrUdp),
         pass("arp", ether_type(tcp(CLIENT4, L2_VIP4), 0x0806), Verdict::NotIp),
         pass("lldp", ether_type(tcp(CLIENT4, L2_VIP4), 0x88cc), Verdict::NotIp),
         pass("802.3 length", ether_type(tcp(CLIENT4, L2_VIP4), 0x0026), Verdict::NotIp),
         pass("vlan", vlan, Verdict::NotIp),
         pass("first fragment", with(tcp(CLIENT4, L2_VIP4), 20, 0x20), Verdict::Fragment),
         pass("later fragment", with(tcp(CLIENT4, L2_VIP4), 21, 0x08), Verdict::Fragment),
-        pass("fragment, v6", with(tcp(CLIENT6, L2_VIP6), 20, 44), Verdict::Fragment),
         pass("fragment to a nat vip", with(tcp(CLIENT4, NAT_VIP4), 20, 0x20), Verdict::Fragment),
     ];
     case::run(&mut site::load(), &cases);

@@ -1,5 +1,6 @@
 //! Parse: from bytes to a flow, and to a named verdict for everything that is none.
 
+mod extension;
 mod ipv4;
 mod ipv6;
 mod l4;

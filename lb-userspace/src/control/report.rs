@@ -1,8 +1,14 @@
 //! The node's state in the API's words.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
-use lb_common::{route::NextHop, service::ServiceKey};
+use lb_common::{
+    route::NextHop,
+    service::{ForwardMode, ServiceKey},
+};
 
 use super::state::State;
 use crate::{
@@ -114,19 +120,31 @@ impl<D: Dataplane + Counters> State<D> {
                 problems.push(format!("service {}: no backend is usable", service.name));
             }
         }
-        for Backend { service, name, address, .. } in
-            backends.iter().filter(|backend| backend.next_hop.is_none())
+        for Backend { service, name, health_reason, .. } in
+            backends.iter().filter(|backend| backend.health == Health::Down)
         {
-            let why = match self.topology.path(*address) {
-                None => "no route leads to it".into(),
-                Some(path) if path.on_link => {
-                    "its MAC address is not known: it does not answer".into()
-                }
-                Some(path) => format!("it is behind the router {}", path.neighbour),
-            };
-            problems.push(format!("backend {service}/{name}: no packet reaches {address}: {why}"));
+            problems.push(format!("backend {service}/{name} is down: {health_reason}"));
+        }
+        for service in &self.config.services {
+            let lost = |it: &&Backend| it.service == service.name && it.next_hop.is_none();
+            for Backend { name, address, .. } in backends.iter().filter(lost) {
+                let why = self.unreachable(service.forward, *address);
+                let service = &service.name;
+                problems.push(format!("backend {service}/{name}: no packet reaches it: {why}"));
+            }
         }
         Ok(problems)
+    }
+
+    fn unreachable(&self, mode: ForwardMode, backend: IpAddr) -> String {
+        match self.topology.path(backend) {
+            None => format!("no route leads to {backend}"),
+            Some(path) if mode == ForwardMode::L2 && !path.on_link => format!(
+                "{backend} is behind the router {}, and l2 needs it on the node's own link",
+                path.neighbour
+            ),
+            Some(path) => format!("the MAC address of {} is not known yet", path.neighbour),
+        }
     }
 
     /// The memory of the rings in use, in bytes.

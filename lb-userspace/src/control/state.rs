@@ -1,5 +1,8 @@
 //! What the control task owns: the configuration in force, what was seen, and the writer of maps.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
@@ -29,8 +32,9 @@ pub struct State<D> {
     /// Why the last round failed.
     pub(super) failure: Option<String>,
     last_hops: LastHops,
-    /// The targets that an earlier daemon found down.
-    down_at_start: BTreeSet<TargetKey>,
+    /// The targets that count as up until their first results: those of the start, but for the ones
+    /// that an earlier daemon found down. What is added later has to prove itself first.
+    trusted: BTreeSet<TargetKey>,
 }
 
 impl<D: Dataplane> State<D> {
@@ -51,13 +55,10 @@ impl<D: Dataplane> State<D> {
             reconciler,
             failure: None,
             last_hops: found.last_hops,
-            down_at_start: found.down,
+            trusted: BTreeSet::new(),
         };
-        // Until the first results, what is checked is as it was.
-        let unseen = state.targets().into_iter().map(|(key, target)| {
-            (key, Finding { up: target.initially_up, reason: "not checked yet".into() })
-        });
-        state.health = Arc::new(unseen.collect());
+        state.trusted = state.targets().into_keys().filter(|it| !found.down.contains(it)).collect();
+        state.see_health(Arc::default());
         Ok(state)
     }
 
@@ -68,7 +69,31 @@ impl<D: Dataplane> State<D> {
 
     /// What the checks say now.
     pub fn see_health(&mut self, view: Arc<View>) {
-        self.health = view;
+        let before = std::mem::replace(&mut self.health, view);
+        self.expect_findings();
+        for (service, backend, key) in self.checked() {
+            let [was, is] = [&before, &self.health].map(|view| view.get(&key));
+            if let (Some(was), Some(Finding { up, reason })) = (was, is)
+                && was.up != *up
+            {
+                let state = if *up { "up" } else { "down" };
+                tracing::info!("backend {}/{} is {state}: {reason}", service.name, backend.name);
+            }
+        }
+    }
+
+    /// What has no result yet is as it is believed to be.
+    fn expect_findings(&mut self) {
+        let targets = self.targets();
+        let unseen = targets.into_iter().filter(|(key, _)| !self.health.contains_key(key));
+        let expected: View = unseen
+            .map(|(key, target)| {
+                (key, Finding { up: target.initially_up, reason: "not checked yet".into() })
+            })
+            .collect();
+        if !expected.is_empty() {
+            Arc::make_mut(&mut self.health).extend(expected);
+        }
     }
 
     /// What the kernel says of the network now.
@@ -118,6 +143,9 @@ impl<D: Dataplane> State<D> {
         if services.is_empty() {
             return Ok(Changed { services, slots_moved: 0 });
         }
+        let targets = self.targets();
+        self.trusted.retain(|key| targets.contains_key(key));
+        self.expect_findings();
         match self.sync() {
             Ok(outcome) => Ok(Changed { services, slots_moved: outcome.slots_moved }),
             Err(error) => {
@@ -166,16 +194,22 @@ impl<D: Dataplane> State<D> {
     /// What is to be checked.
     #[must_use]
     pub fn targets(&self) -> Targets {
-        let checked = self.config.services.iter().filter_map(|service| {
-            let check = service.check.as_ref()?;
-            Some(service.backends.iter().map(move |backend| {
-                let backend = SocketAddr::new(backend.address, backend.port);
-                let key = TargetKey { service: service.key(), backend };
-                let initially_up = !self.down_at_start.contains(&key);
-                (key, Target { check: check.clone(), initially_up })
-            }))
-        });
-        checked.flatten().collect()
+        let target = |(service, _, key): (&config::Service, _, TargetKey)| {
+            let check = service.check.clone()?;
+            Some((key, Target { check, initially_up: self.trusted.contains(&key) }))
+        };
+        self.checked().filter_map(target).collect()
+    }
+
+    /// The backends of services that have a check.
+    fn checked(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
+        let services = self.config.services.iter().filter(|service| service.check.is_some());
+        services.flat_map(|service| {
+            service.backends.iter().map(move |backend| {
+                let socket = SocketAddr::new(backend.address, backend.port);
+                (service, backend, TargetKey { service: service.key(), backend: socket })
+            })
+        })
     }
 
     /// The addresses whose neighbours are to be kept resolved.

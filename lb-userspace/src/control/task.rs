@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Rejection, Request, state::State};
 use crate::{
-    api::types::{Health, Interface, Stats, Status},
+    api::types::{Changed, Health, Interface, Stats, Status},
     dataplane::{Counters, Dataplane},
     health::{Targets, View},
     topology::Topology,
@@ -103,8 +103,10 @@ impl<D: Dataplane + Counters> Task<D> {
             Request::Stats(to) => send(to, self.stats()),
             Request::Change(change, to) => {
                 let answer = self.state.change(&change);
-                if let Ok(changed) = &answer {
-                    tracing::info!(?change, slots = changed.slots_moved, "changed by request");
+                if let Ok(Changed { services, slots_moved }) = &answer
+                    && !services.is_empty()
+                {
+                    tracing::info!(?change, slots_moved, "changed by request");
                     let _: Arc<Targets> =
                         self.orders.targets.send_replace(Arc::new(self.state.targets()));
                     let _: BTreeSet<IpAddr> = self.orders.wanted.send_replace(self.state.wanted());

@@ -143,10 +143,6 @@ impl<P: Prober> Supervisor<P> {
             return;
         };
         let change = watch.machine.finished(outcome, Instant::now().into_std());
-        let Finding { up, reason } = watch.machine.finding();
-        if change == Change::Health {
-            tracing::info!(backend = %key.backend, up, reason, "health changed");
-        }
         self.news = self.news.max(change);
         let _ = self.queue.insert((watch.machine.next_probe(), key));
     }

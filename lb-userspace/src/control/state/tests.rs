@@ -1,0 +1,192 @@
+//! The node's state over a packet path in memory.
+
+use std::net::IpAddr;
+
+use lb_common::{
+    addr::{Mac, Port},
+    route::{NextHop, Prefix},
+};
+
+use super::*;
+use crate::{
+    config::{Limits, file},
+    dataplane::fake::Fake,
+    ring::Endpoint,
+    topology::{Link, Route},
+};
+
+const WEB1: [u8; 4] = [10, 0, 0, 11];
+const WEB2: [u8; 4] = [10, 0, 0, 12];
+const NEW: [u8; 4] = [10, 0, 0, 19];
+
+/// One checked service with two backends, on a ring of 1021 slots.
+fn config() -> Config {
+    let text = r#"
+        [node]
+        interfaces = ["eth0"]
+        seed = "00112233445566778899aabbccddeeff"
+        [[service]]
+        name = "web"
+        vip = "203.0.113.10"
+        port = 80
+        forward = "l2"
+        ring_size = 1021
+        check = { type = "tcp" }
+        [[service.backend]]
+        name = "web1"
+        address = "10.0.0.11"
+        [[service.backend]]
+        name = "web2"
+        address = "10.0.0.12"
+    "#;
+    file::parse(text, "test").unwrap().config
+}
+
+/// A node with one link; the given hosts are resolved.
+fn topology(resolved: &[[u8; 4]]) -> Arc<Topology> {
+    let link = Link { name: "eth0".into(), mac: Mac([1; 6]), up: true };
+    let prefix = Prefix::new([10, 0, 0, 0].into(), 24).unwrap();
+    Arc::new(Topology {
+        links: [(2, link)].into(),
+        routes: vec![Route { prefix, gateway: None, interface: 2, metric: 0 }],
+        neighbours: resolved.iter().map(|&ip| ((2, IpAddr::from(ip)), mac(ip))).collect(),
+        addresses: BTreeSet::new(),
+    })
+}
+
+fn mac([a, b, c, d]: [u8; 4]) -> Mac {
+    Mac([2, 0, a, b, c, d])
+}
+
+fn key(backend: [u8; 4]) -> TargetKey {
+    TargetKey { service: config().services[0].key(), backend: SocketAddr::from((backend, 80)) }
+}
+
+fn finding(up: bool) -> Finding {
+    Finding { up, reason: "by the test".into() }
+}
+
+fn view(findings: &[([u8; 4], bool)]) -> Arc<View> {
+    Arc::new(findings.iter().map(|&(ip, up)| (key(ip), finding(up))).collect())
+}
+
+fn node(dataplane: Fake, resolved: &[[u8; 4]]) -> State<Fake> {
+    let mut state = State::new(config(), topology(resolved), dataplane).unwrap();
+    assert!(state.sync().is_ok());
+    state
+}
+
+fn fresh() -> State<Fake> {
+    node(Fake::new(Limits::default()), &[WEB1, WEB2, NEW])
+}
+
+/// The share of a backend in per cent, rounded.
+fn share(state: &State<Fake>, backend: [u8; 4]) -> u8 {
+    let endpoint = Endpoint { address: IpAddr::from(backend).into(), port: Port::new(80) };
+    let ring = &state.reconciler.rings()[&config().services[0].key()];
+    let per_cent = ring.share(&endpoint) * 100.0;
+    (0..=100).find(|&whole| (f64::from(whole) - per_cent).abs() <= 0.5).unwrap()
+}
+
+fn next_hop(state: &State<Fake>, backend: [u8; 4]) -> Option<NextHop> {
+    let actual = state.reconciler.actual().unwrap();
+    let pool = actual.pool(&config().services[0].key());
+    pool.get(&SocketAddr::from((backend, 80)).into()).map(|(_, line)| line.next_hop)
+}
+
+fn drain(backend: &str) -> Change {
+    Change::Drain { backend: backend.into(), service: None }
+}
+
+fn add(address: [u8; 4]) -> Change {
+    let address = address.into();
+    Change::Add { service: "web".into(), name: None, address, port: None, weight: None }
+}
+
+#[test]
+fn what_is_configured_counts_as_up_until_its_checks_say_otherwise() {
+    let mut state = fresh();
+    assert_eq!((share(&state, WEB1), share(&state, WEB2)), (50, 50));
+    state.see_health(view(&[(WEB1, true), (WEB2, false)]));
+    assert!(state.sync().is_ok());
+    assert_eq!((share(&state, WEB1), share(&state, WEB2)), (100, 0));
+}
+
+#[test]
+fn what_is_added_proves_itself_first() {
+    let mut state = fresh();
+    let changed = state.change(&add(NEW)).unwrap();
+    assert_eq!((changed.services, changed.slots_moved), (vec!["web".to_owned()], 0));
+    // The checks have not heard of it yet.
+    state.see_health(view(&[(WEB1, true), (WEB2, true)]));
+    assert!(state.sync().is_ok());
+    assert_eq!(share(&state, NEW), 0);
+    state.see_health(view(&[(WEB1, true), (WEB2, true), (NEW, true)]));
+    assert!(state.sync().is_ok());
+    assert_eq!(share(&state, NEW), 33);
+}
+
+#[test]
+fn a_drain_moves_the_share_and_an_undrain_moves_it_back() {
+    let mut state = fresh();
+    assert!(state.change(&drain("web2")).unwrap().slots_moved > 500);
+    assert_eq!(share(&state, WEB2), 0);
+    let again = state.change(&drain("web2")).unwrap();
+    assert_eq!(again, Changed { services: Vec::new(), slots_moved: 0 });
+    let undrain = Change::Undrain { backend: "web2".into(), service: Some("web".into()) };
+    assert!(state.change(&undrain).unwrap().slots_moved > 500);
+    assert_eq!(share(&state, WEB2), 50);
+    assert!(matches!(state.change(&drain("web3")), Err(Rejection::NotFound(_))));
+}
+
+#[test]
+fn a_removed_backend_takes_its_drain_along() {
+    let mut state = fresh();
+    assert!(state.change(&drain("web2")).is_ok());
+    let remove = Change::Remove { backend: "web2".into(), service: None };
+    assert!(state.change(&remove).is_ok());
+    assert!(state.drains.is_empty());
+}
+
+#[test]
+fn a_change_that_the_packet_path_refuses_leaves_all_as_it_was() {
+    let mut state = fresh();
+    let before = state.reconciler.actual().unwrap();
+    state.dataplane_mut().budget = Some(0);
+    let refused = state.change(&drain("web2"));
+    assert!(matches!(refused, Err(Rejection::Failed(_))), "{refused:?}");
+    state.dataplane_mut().budget = None;
+    assert!(state.sync().is_ok());
+    assert_eq!(state.reconciler.actual().unwrap(), before);
+    assert!(state.drains.is_empty());
+    assert_eq!(share(&state, WEB2), 50);
+}
+
+#[test]
+fn a_restarted_daemon_goes_on_from_what_it_finds() {
+    let mut state = fresh();
+    assert!(state.change(&drain("web1")).is_ok());
+    state.see_health(view(&[(WEB1, true), (WEB2, false)]));
+    assert!(state.sync().is_ok());
+    let found = state.reconciler.actual().unwrap();
+
+    // The kernel has forgotten the neighbours; nothing has been checked yet.
+    let restarted = node(state.reconciler.dataplane().clone(), &[]);
+    assert_eq!(restarted.reconciler.actual().unwrap(), found);
+    assert_eq!((share(&restarted, WEB1), share(&restarted, WEB2)), (0, 0));
+    assert!(!restarted.targets()[&key(WEB2)].initially_up);
+}
+
+#[test]
+fn a_next_hop_stays_until_a_better_one_is_known() {
+    let mut state = fresh();
+    let before = next_hop(&state, WEB1);
+    assert!(before.is_some_and(|hop| hop.is_resolved()));
+    state.see_topology(topology(&[]));
+    assert!(state.sync().is_ok());
+    assert_eq!(next_hop(&state, WEB1), before);
+    // Without a route there is no way, old or new.
+    state.see_topology(Arc::default());
+    assert!(state.sync().is_ok());
+    assert_eq!(next_hop(&state, WEB1), Some(NextHop::UNRESOLVED));
+}
