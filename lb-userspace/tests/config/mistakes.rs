@@ -1,25 +1,11 @@
-//! Configuration files as operators write them: good ones, and bad ones with what is said of them.
+//! Bad configuration files, each with everything that is said of it.
 
-use std::time::Duration;
-
-use lb_common::{addr::Protocol, service::ForwardMode};
-use lb_userspace::config::{
-    AttachMode, CheckKind, DEFAULT_RING_SIZE, DEFAULT_SEED, Limits,
-    file::{self, Error, KEYS, Loaded},
-    validate::Problem,
-};
-use proptest::prelude::*;
-
-const EXAMPLE: &str = include_str!("../../lb.example.toml");
-const NODE: &str = "[node]\ninterfaces = ['eth0']\nseed = '00112233445566778899aabbccddeeff'\n";
-/// Begins in line 4 when it follows [`NODE`].
-const SERVICE: &str = "[[service]]\nname = 'web'\nvip = '192.0.2.10'\nport = 80\nforward = 'l2'\n";
-const NAT: &str = "[[service]]\nname = 'app'\nvip = '192.0.2.20'\nport = 80\nforward = 'nat'\n";
+use crate::{NAT, NODE, SERVICE};
 
 /// A file with one mistake or more: its pieces, and everything that is said of it.
-struct Case(&'static [&'static str], &'static [&'static str]);
+pub(crate) struct Case(pub(crate) &'static [&'static str], pub(crate) &'static [&'static str]);
 
-const SYNTAX: &[Case] = &[
+pub(crate) const SYNTAX: &[Case] = &[
     Case(&["[node\n"], &["1: not TOML: unclosed table, expected `]`; look at column 6"]),
     Case(
         &[NODE, "mode = \n"],
@@ -35,7 +21,7 @@ const SYNTAX: &[Case] = &[
     ),
 ];
 
-const KEYS_AND_TYPES: &[Case] = &[
+pub(crate) const KEYS_AND_TYPES: &[Case] = &[
     Case(
         &[""],
         &[
@@ -170,7 +156,7 @@ const KEYS_AND_TYPES: &[Case] = &[
     ),
 ];
 
-const RULES: &[Case] = &[
+pub(crate) const RULES: &[Case] = &[
     Case(
         &["[node]\ninterfaces = ['', 'eth0', 'a-name-too-long-', 'eth0']\nseed = '", SEED],
         &[
@@ -350,160 +336,3 @@ const RULES: &[Case] = &[
 ];
 
 const SEED: &str = "00112233445566778899aabbccddeeff'\n";
-
-#[test]
-fn every_mistake_is_named_with_line_key_and_remedy() {
-    for Case(pieces, expected) in SYNTAX.iter().chain(KEYS_AND_TYPES).chain(RULES) {
-        let text = pieces.concat();
-        let error = file::parse(&text, "lb.toml").expect_err(&text);
-        let Error::Invalid(diagnostics) = &error else { panic!("{error}") };
-        let found: Vec<_> = diagnostics.iter().map(ToString::to_string).collect();
-        let expected: Vec<_> = expected.iter().map(|line| format!("lb.toml:{line}")).collect();
-        assert_eq!(found, expected, "{text}");
-        assert_eq!(error.to_string(), expected.join("\n"));
-    }
-}
-
-#[test]
-fn a_service_has_no_more_backends_than_a_slot_can_name() {
-    let backends = (1..=65_535u32)
-        .map(|n| format!("{{ address = '10.0.{}.{}', port = {} }},\n", n >> 8, n & 255, 8080));
-    let pool: String = backends.collect();
-    let text = format!("{NODE}[limits]\nbackends = 100000\n{NAT}backend = [\n{pool}]\n");
-    let error = file::parse(&text, "lb.toml").expect_err("too many").to_string();
-    let expected = "lb.toml:11: service[0].backend: `app` has 65535 backends, a ring names at most \
-                    65534; spread them over several services";
-    assert_eq!(error, expected);
-}
-
-#[test]
-fn defaults_are_those_of_the_documentation() {
-    let text = "[node]\ninterfaces = ['eth0']\n[[service]]\nname = 'web'\nvip = '192.0.2.10'\n\
-                port = 80\nforward = 'nat'\ncheck.type = 'http'\n\
-                backend = [{ address = '10.0.0.11' }]\n";
-    let Loaded { config, warnings, .. } = file::parse(text, "lb.toml").expect("valid");
-    assert_eq!(config.node.mode, AttachMode::Native);
-    assert_eq!(config.node.socket().to_str(), Some("/run/lb/lb.sock"));
-    assert_eq!(config.node.pin_dir.to_str(), Some("/sys/fs/bpf/lb"));
-    assert_eq!(config.node.seed, DEFAULT_SEED);
-    assert_eq!(config.limits, Limits::default());
-    let service = &config.services[0];
-    assert_eq!((service.protocol, service.ring_size), (Protocol::TCP, DEFAULT_RING_SIZE));
-    assert_eq!(service.forward, ForwardMode::NAT);
-    let check = service.check.as_ref().expect("a check");
-    assert_eq!(check.kind, CheckKind::Http { path: "/".into() });
-    assert_eq!(
-        (check.interval, check.timeout),
-        (Duration::from_secs(1), Duration::from_millis(500))
-    );
-    assert_eq!((check.port, check.rise, check.fall), (None, 2, 3));
-    let backend = &service.backends[0];
-    assert_eq!((backend.name.as_str(), backend.port, backend.weight), ("10.0.0.11", 80, 1));
-    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        warnings,
-        ["lb.toml:1: node.seed: missing: the default is public, so that anybody can aim flows at \
-          one backend; set it to the output of `openssl rand -hex 16`, the same on all nodes of a \
-          cluster"]
-    );
-}
-
-#[test]
-fn services_without_backends_are_warned_of() {
-    let loaded = file::parse(&[NODE, SERVICE].concat(), "lb.toml").expect("valid");
-    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        warnings,
-        ["lb.toml:4: service[0]: `web` has no backends: its packets are dropped; add \
-          [[service.backend]] tables, or use `lb backend add`"]
-    );
-}
-
-#[test]
-fn what_the_machine_lacks_is_said_of_the_file() {
-    let loaded =
-        file::parse("[node]\ninterfaces = [\n'eth0',\n'eth9']\n", "lb.toml").expect("valid");
-    let problem = Problem::new("node.interfaces[1]", "there is no `eth9`", "see `ip link`");
-    let expected = "lb.toml:4: node.interfaces[1]: there is no `eth9`; see `ip link`";
-    assert_eq!(loaded.render(&problem), expected);
-    assert_eq!(loaded.reject(vec![problem]).to_string(), expected);
-}
-
-#[test]
-fn the_demo_site_is_embedded() {
-    let Loaded { config, warnings, .. } = file::embedded().expect("valid");
-    assert_eq!(warnings, []);
-    assert_eq!(config.node.interfaces, ["eth0"]);
-    let services: Vec<_> = config
-        .services
-        .iter()
-        .map(|it| (it.name.as_str(), it.forward.as_str(), it.backends[2].address.to_string()))
-        .collect();
-    let expected = [
-        ("web", "l2", "10.0.0.13"),
-        ("web6", "l2", "fd00:0:0:1::13"),
-        ("app", "nat", "10.0.1.13"),
-        ("app6", "nat", "fd00:0:0:2::13"),
-    ];
-    assert_eq!(services, expected.map(|(name, mode, last)| (name, mode, last.to_owned())));
-}
-
-#[test]
-fn the_example_is_valid_and_its_commented_defaults_are_true() {
-    let loaded = file::parse(EXAMPLE, "lb.example.toml").expect("valid");
-    let warned: Vec<_> = loaded.warnings.iter().map(|it| it.problem.key.as_str()).collect();
-    assert_eq!(warned, ["node.seed"], "a copy has no seed of its own");
-    let mut with_defaults = String::new();
-    for line in EXAMPLE.lines() {
-        let key = line.strip_prefix('#').filter(|rest| rest.starts_with(char::is_alphanumeric));
-        let key = key.filter(|key| !key.starts_with("seed"));
-        with_defaults.push_str(key.unwrap_or(line));
-        with_defaults.push('\n');
-    }
-    let spelt_out = file::parse(&with_defaults, "lb.example.toml").expect("valid");
-    assert_eq!(spelt_out.config, loaded.config);
-
-    let uncommented = EXAMPLE.replace("#seed = ", "seed = ");
-    let error = file::parse(&uncommented, "lb.example.toml").expect_err("no seed").to_string();
-    assert!(error.contains("node.seed: "), "{error}");
-}
-
-#[test]
-fn the_example_shows_every_key() {
-    let mut shown = std::collections::BTreeSet::new();
-    let mut table = String::new();
-    for line in EXAMPLE.lines() {
-        if line.starts_with('[') {
-            line.trim_matches(['[', ']']).clone_into(&mut table);
-        } else if let Some((key, _)) = line.split_once(" = ") {
-            let _new = shown.insert((table.clone(), key.trim_start_matches('#').to_owned()));
-        }
-    }
-    for (table, keys) in KEYS.iter().filter(|(table, _)| !table.is_empty()) {
-        let is_table = |key: &str| KEYS.iter().any(|(it, _)| *it == format!("{table}.{key}"));
-        for key in keys.iter().filter(|key| !is_table(key)) {
-            assert!(shown.contains(&((*table).to_owned(), (*key).to_owned())), "{table}.{key}");
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn no_text_makes_the_parser_panic(text in "\\PC{0,200}") {
-        let _result = file::parse(&text, "lb.toml");
-    }
-
-    #[test]
-    fn no_mutation_of_a_file_makes_the_parser_panic(
-        at in 0..EXAMPLE.len(),
-        cut in 0usize..40,
-        text in "[\\[\\]{}=.,'\"#\\n\\\\0-9a-zé:/-]{0,12}",
-    ) {
-        let start = EXAMPLE.floor_char_boundary(at);
-        let end = EXAMPLE.floor_char_boundary((at + cut).min(EXAMPLE.len()));
-        let mutated = format!("{}{text}{}", &EXAMPLE[..start], &EXAMPLE[end..]);
-        if let Err(error) = file::parse(&mutated, "lb.toml") {
-            prop_assert!(error.to_string().starts_with("lb.toml:"));
-        }
-    }
-}

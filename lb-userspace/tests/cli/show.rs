@@ -1,0 +1,129 @@
+//! What the commands show, for people and for programs.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::Stdio,
+};
+
+use lb_userspace::api::types::{Backend, Service, Stats, Status};
+
+use crate::{daemon::Daemon, good, json, lb, outcome, run};
+
+#[test]
+fn status() {
+    let daemon = Daemon::start();
+    assert_eq!(
+        good(&daemon, &["status"]),
+        "\
+Daemon      lb 0.1.0, process 4711, up for 1h 2m 3s, took over the running data plane
+Interfaces  eth0 (native)
+Services    4
+Backends    12, 8 up
+Rings       1.05 MB
+Problems    web3 of web is down
+            eth0 has no carrier
+"
+    );
+    let status: Status = json(&daemon, &["status"]);
+    assert_eq!((status.pid, status.ring_bytes), (4711, 1_048_592));
+}
+
+#[test]
+fn services() {
+    let daemon = Daemon::start();
+    assert_eq!(
+        good(&daemon, &["service", "list"]),
+        "\
+SERVICE  VIP                  PROTOCOL  FORWARD   UP   RING  PACKETS   BYTES
+web      10.0.0.10:80         tcp       l2       2/3  65537    1.00M  100 MB
+web6     [fd00:0:0:1::10]:80  tcp       l2       2/3  65537    1.00M  100 MB
+app      10.0.0.20:80         tcp       nat      2/3  65537    1.00M  100 MB
+app6     [fd00:0:0:1::20]:80  tcp       nat      2/3  65537    1.00M  100 MB
+"
+    );
+    let services: Vec<Service> = json(&daemon, &["service", "list"]);
+    assert_eq!(services[2].traffic.packets, 1_000_000);
+}
+
+#[test]
+fn backends() {
+    let daemon = Daemon::start();
+    assert_eq!(
+        good(&daemon, &["backend", "list", "--service", "app"]),
+        "\
+SERVICE  BACKEND  ADDRESS         WEIGHT  SHARE  ADMIN  HEALTH  NEXT HOP                REASON
+app      web1     10.0.1.11:8080       1  50.0%  ready  up      eth0 02:00:00:00:00:10  200 OK
+app      web2     10.0.1.12:8080       1  50.0%  ready  up      eth0 02:00:00:00:00:11  200 OK
+app      web3     10.0.1.13:8080       1   0.0%  ready  down    unresolved              connection refused
+"
+    );
+    let backends: Vec<Backend> = json(&daemon, &["backend", "list"]);
+    assert_eq!(backends.len(), 12);
+    let (code, _, stderr) = run(&daemon.socket(), &["backend", "list", "--service", "wbe"]);
+    let expected = "lb: there is no service `wbe`; the services are: web, web6, app, app6\n";
+    assert_eq!((code, stderr.as_str()), (1, expected));
+}
+
+#[test]
+fn stats() {
+    let daemon = Daemon::start();
+    let text = good(&daemon, &["stats"]);
+    let expected = "\
+VERDICT      PACKETS  MEANING
+transmitted    1.00M  Sent out by the interface that it came in by.
+
+SERVICE  BACKEND  HEALTH  SHARE  PACKETS   BYTES
+web      web1     up      50.0%    1.00M  100 MB
+";
+    assert!(text.starts_with(expected), "{text}");
+    assert_eq!(text.lines().count(), 4 + 12);
+    let stats: Stats = json(&daemon, &["stats"]);
+    assert_eq!(stats.verdicts["transmitted"], 1_001_000);
+    assert_eq!(stats.verdicts["denied"], 0);
+}
+
+/// 500 packets in half a second of the daemon's clock, whatever the wall clock says.
+#[test]
+fn watched_stats_have_rates_until_the_reader_leaves() {
+    let daemon = Daemon::start();
+    let mut command = lb(&daemon.socket());
+    let _command = command.args(["stats", "--watch", "0.1"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let lines: Vec<_> = stdout.lines().take(4 + 12 + 6).map(Result::unwrap).collect();
+    assert_eq!(lines[0], "VERDICT      PACKETS  PACKETS/S  MEANING");
+    assert!(lines[1].starts_with("transmitted    1.00M          -  Sent"), "{}", lines[1]);
+    assert!(lines[18].starts_with("transmitted    1.00M       1000  Sent"), "{}", lines[18]);
+    assert_eq!(lines[20], "SERVICE  BACKEND  HEALTH  SHARE  PACKETS   BYTES  PACKETS/S   BYTES/S");
+    assert_eq!(lines[21], "web      web1     up      50.0%    1.00M  100 MB       1000  100 kB/s");
+
+    // `lines` has closed the pipe.
+    let mut stderr = String::new();
+    let _length = child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn watched_stats_are_one_json_object_a_line() {
+    let daemon = Daemon::start();
+    let mut command = lb(&daemon.socket());
+    let _command = command.args(["stats", "--json", "--watch", "0.1"]).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let read = |line: std::io::Result<String>| serde_json::from_str(&line.unwrap()).unwrap();
+    let samples: Vec<Stats> = stdout.lines().take(2).map(read).collect();
+    assert_eq!(samples[1].at_ms - samples[0].at_ms, 500);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let daemon = Daemon::start();
+    for arguments in [&["backend", "list"] as &[_], &["--help"], &["completions", "zsh"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = lb(&daemon.socket());
+        let output = command.args(arguments).stdout(writer).output().unwrap();
+        assert_eq!(outcome(output), (0, String::new(), String::new()), "{arguments:?}");
+    }
+}
