@@ -43,13 +43,23 @@ impl Addr {
     }
 
     /// The 16 bytes on the wire (IPv4-mapped for IPv4).
+    #[inline(always)]
     #[must_use]
-    pub fn octets(&self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        for (chunk, word) in bytes.chunks_exact_mut(4).zip(self.0) {
-            chunk.copy_from_slice(&word.to_ne_bytes());
-        }
-        bytes
+    pub const fn octets(&self) -> [u8; 16] {
+        let [w, x, y, z] = self.0;
+        let [a, b, c, d] = w.to_ne_bytes();
+        let [e, f, g, h] = x.to_ne_bytes();
+        let [i, j, k, l] = y.to_ne_bytes();
+        let [m, n, o, p] = z.to_ne_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+
+    /// The address with other last four bytes, in the wire's order.
+    #[inline(always)]
+    #[must_use]
+    pub const fn with_low_word(&self, word: u32) -> Self {
+        let [a, b, c, _] = self.0;
+        Self([a, b, c, word])
     }
 
     /// The last four bytes: the whole address of an IPv4 host.
@@ -98,6 +108,9 @@ impl Port {
         Self(port.to_be())
     }
 
+    /// No flow's port: RFC 6335 §6 reserves it.
+    pub const ZERO: Self = Self(0);
+
     /// A port from its bytes on the wire.
     #[inline(always)]
     #[must_use]
@@ -113,6 +126,7 @@ impl Port {
     }
 
     /// The port's number.
+    #[inline(always)]
     #[must_use]
     pub const fn get(self) -> u16 {
         u16::from_be(self.0)
@@ -131,12 +145,22 @@ impl core::fmt::Display for Mac {
     }
 }
 
-/// A transport protocol by its IANA number. Only TCP and UDP are balanced.
+/// A protocol above IP by its IANA number. Only TCP and UDP are balanced.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Protocol(pub u8);
 
 impl Protocol {
+    /// No packet's: marks a VIP itself, whatever its services.
+    pub const NONE: Self = Self(0xff);
+    /// RFC 792.
+    pub const ICMP: Self = Self(1);
+    /// IPv4 in IP (RFC 2003).
+    pub const IPV4: Self = Self(4);
+    /// IPv6 in IP (RFC 2473, RFC 4213).
+    pub const IPV6: Self = Self(41);
+    /// RFC 4443.
+    pub const ICMPV6: Self = Self(58);
     /// RFC 9293.
     pub const TCP: Self = Self(6);
     /// RFC 768.

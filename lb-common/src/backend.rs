@@ -26,8 +26,11 @@ pub struct Backend {
     pub padding: u8,
     /// Its entry in the traffic counters.
     pub counter: u32,
+    /// The longest IP packet that the way to it takes, in bytes; 65535 where nothing is added to
+    /// packets.
+    pub mtu: u16,
     /// Zero: fills the cache line.
-    pub reserved: [u32; 5],
+    pub reserved: [u16; 5],
 }
 
 impl Backend {
@@ -41,6 +44,7 @@ impl Backend {
         condition: Condition::UP,
         padding: 0,
         counter: 0,
+        mtu: u16::MAX,
         reserved: [0; 5],
     };
 
@@ -65,6 +69,9 @@ impl Condition {
     /// An operator drains it: it takes no new flows.
     pub const DRAINING: Self = Self(2);
 
+    /// It is not configured any more: it keeps the flows that it has, until they end.
+    pub const LEAVING: Self = Self(4);
+
     /// Both sets together.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
@@ -72,6 +79,7 @@ impl Condition {
     }
 
     /// Whether all of `other` is in this set.
+    #[inline(always)]
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -61,6 +61,16 @@ pub const fn update_udp(checksum: [u8; 2], delta: Delta) -> [u8; 2] {
     }
 }
 
+/// The checksum of words whose sum is given: folded twice, which is enough for 65536 words, and
+/// complemented (RFC 1071).
+#[inline(always)]
+#[must_use]
+pub const fn finish(sum: u32) -> [u8; 2] {
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    (!(sum as u16)).to_ne_bytes()
+}
+
 const fn fold(mut sum: u64) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

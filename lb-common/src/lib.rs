@@ -11,8 +11,11 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod addr;
+pub mod answer;
 pub mod backend;
 pub mod checksum;
+pub mod flow;
+pub mod fragment;
 pub mod hash;
 pub mod layout;
 pub mod names;

@@ -2,6 +2,8 @@
 
 /// The XDP program of a node.
 pub const PROGRAM: &str = "lb";
+/// The same for frames in several buffers (`BPF_F_XDP_HAS_FRAGS`, Linux 5.18).
+pub const FRAGS_PROGRAM: &str = "lb_frags";
 /// The XDP program that passes everything: for the far end of a veth, which must have a program
 /// before it takes frames from `XDP_TX`.
 pub const PASS_PROGRAM: &str = "lb_pass";
@@ -10,7 +12,7 @@ pub const PASS_PROGRAM: &str = "lb_pass";
 pub const SETTINGS: &str = "SETTINGS";
 /// Denied source prefixes.
 pub const DENIED: &str = "DENIED";
-/// `ServiceKey` → `Service`.
+/// The table of services: `ServiceLine`s, by open addressing; mmapped.
 pub const SERVICES: &str = "SERVICES";
 /// All rings, one after another: two `Slot` words an entry; mmapped.
 pub const RINGS: &str = "RINGS";
@@ -22,11 +24,40 @@ pub const REPLIES: &str = "REPLIES";
 pub const ROUTES: &str = "ROUTES";
 /// Interfaces that packets may leave by.
 pub const DEVICES: &str = "DEVICES";
+/// `FlowKey` → `Flow`: the flows of slots that have changed.
+pub const FLOWS: &str = "FLOWS";
+/// `FlowKey` → `Pending`: connections that are being opened in slots that have changed.
+pub const PENDING: &str = "PENDING";
+/// The number of remembered flows by service, two `u32` an entry: remembered, and refused for lack
+/// of room; mmapped.
+pub const FLOW_COUNTS: &str = "FLOW_COUNTS";
+/// The node's tick, which userspace advances once a second: two `u32`, the second unused; mmapped.
+pub const CLOCK: &str = "CLOCK";
+/// `FragmentKey` → `FragmentFlow`.
+pub const FRAGMENTS: &str = "FRAGMENTS";
+/// What is left of the answers that each CPU may give.
+pub const ANSWERS: &str = "ANSWERS";
 /// One counter a verdict, per CPU.
 pub const VERDICTS: &str = "VERDICTS";
 /// One `Traffic` a backend, per CPU.
 pub const TRAFFIC: &str = "TRAFFIC";
 
 /// All maps that outlive the daemon.
-pub const PINNED: &[&str] =
-    &[SETTINGS, DENIED, SERVICES, RINGS, BACKENDS, REPLIES, ROUTES, DEVICES, VERDICTS, TRAFFIC];
+pub const PINNED: &[&str] = &[
+    SETTINGS,
+    DENIED,
+    SERVICES,
+    RINGS,
+    BACKENDS,
+    REPLIES,
+    ROUTES,
+    DEVICES,
+    FLOWS,
+    PENDING,
+    FLOW_COUNTS,
+    CLOCK,
+    FRAGMENTS,
+    ANSWERS,
+    VERDICTS,
+    TRAFFIC,
+];

@@ -4,9 +4,12 @@ use aya::Pod;
 
 use crate::{
     addr::Addr,
+    answer::Bucket,
     backend::Backend,
+    flow::{Flow, FlowKey, Pending},
+    fragment::{FragmentFlow, FragmentKey},
     route::{NextHop, Prefix},
-    service::{Reply, ReplyKey, Service, ServiceKey},
+    service::{Reply, ReplyKey, ServiceLine},
     settings::Settings,
     stats::Traffic,
 };
@@ -20,4 +23,20 @@ macro_rules! pod {
     )+ };
 }
 
-pod!(Addr, Backend, NextHop, Prefix, Reply, ReplyKey, Service, ServiceKey, Settings, Traffic);
+pod!(
+    Addr,
+    Backend,
+    Bucket,
+    Flow,
+    FlowKey,
+    FragmentFlow,
+    FragmentKey,
+    NextHop,
+    Pending,
+    Prefix,
+    Reply,
+    ReplyKey,
+    ServiceLine,
+    Settings,
+    Traffic
+);

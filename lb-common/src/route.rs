@@ -12,12 +12,46 @@ pub struct NextHop {
     pub destination: Mac,
     /// The interface's own MAC.
     pub source: Mac,
+    /// The VLAN tags of the frame, the outer first.
+    pub tags: [VlanTag; 2],
+}
+
+/// A VLAN tag (IEEE 802.1Q-2022 §9) as it lies on the wire.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VlanTag {
+    /// The tag protocol: 0x8100 or 0x88a8; 0 where there is no tag.
+    pub protocol: [u8; 2],
+    /// Priority and VLAN identifier.
+    pub control: [u8; 2],
+}
+
+impl VlanTag {
+    /// No tag.
+    pub const NONE: Self = Self { protocol: [0; 2], control: [0; 2] };
+
+    /// A tag of a VLAN by its identifier, 1 to 4094, with priority 0.
+    #[must_use]
+    pub const fn new(protocol: u16, id: u16) -> Self {
+        Self { protocol: protocol.to_be_bytes(), control: id.to_be_bytes() }
+    }
+
+    /// Whether there is a tag.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_some(&self) -> bool {
+        self.protocol[0] != 0
+    }
 }
 
 impl NextHop {
     /// The neighbour's MAC is not known.
-    pub const UNRESOLVED: Self =
-        Self { interface: 0, destination: Mac([0; 6]), source: Mac([0; 6]) };
+    pub const UNRESOLVED: Self = Self {
+        interface: 0,
+        destination: Mac([0; 6]),
+        source: Mac([0; 6]),
+        tags: [VlanTag::NONE; 2],
+    };
 
     /// The destination is the node itself.
     pub const LOCAL: Self = Self { interface: u32::MAX, ..Self::UNRESOLVED };

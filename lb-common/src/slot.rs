@@ -88,6 +88,13 @@ impl Slot {
         }
     }
 
+    /// Whether no packet needs a flow lookup.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_stable(self) -> bool {
+        self.0 >> 16 == 0
+    }
+
     /// The backend of new flows.
     #[inline(always)]
     #[must_use]

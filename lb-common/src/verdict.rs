@@ -6,6 +6,8 @@
 pub enum Kind {
     /// It was sent towards a backend or a client.
     Forwarded,
+    /// The node answered it: it goes back as the answer.
+    Answered,
     /// The kernel's stack gets it, untouched.
     Passed,
     /// It ends here.
@@ -52,12 +54,18 @@ verdicts! {
     Transmitted = "transmitted", Forwarded;
     /// Sent out by another interface.
     Redirected = "redirected", Forwarded;
-    /// Neither IPv4 nor IPv6: ARP, LLDP, a VLAN tag.
+    /// An echo request to a VIP, answered.
+    EchoReply = "echo-reply", Answered;
+    /// Too big for the way to its backend, which the client was told.
+    TooBig = "too-big", Answered;
+    /// Its backend is down, which the client was told by a TCP reset.
+    Reset = "reset", Answered;
+    /// Its backend is down, which the client was told by "port unreachable".
+    PortUnreachable = "port-unreachable", Answered;
+    /// Neither IPv4 nor IPv6: ARP, LLDP.
     NotIp = "not-ip", Passed;
-    /// Neither TCP nor UDP.
+    /// Neither TCP nor UDP, nor an ICMP message that concerns a service.
     NotTcpOrUdp = "not-tcp-or-udp", Passed;
-    /// An IP fragment: its ports are not in every piece.
-    Fragment = "fragment", Passed;
     /// IPv6 extension headers beyond those that are walked, or a source route with segments left.
     ExtensionChain = "extension-chain", Passed;
     /// No service has this address, protocol and port.
@@ -80,6 +88,8 @@ verdicts! {
     ShortTcp = "short-tcp", Dropped;
     /// A TCP data offset under 20 bytes or over the segment.
     BadTcpOffset = "bad-tcp-offset", Dropped;
+    /// Too short for an ICMP header.
+    ShortIcmp = "short-icmp", Dropped;
     /// Too short for a UDP header.
     ShortUdp = "short-udp", Dropped;
     /// A UDP length under 8 bytes or over the packet.
@@ -88,6 +98,12 @@ verdicts! {
     Denied = "denied", Dropped;
     /// The service has no usable backend.
     NoBackend = "no-backend", Dropped;
+    /// A fragment to a VIP whose first fragment was not seen.
+    LostFragment = "lost-fragment", Dropped;
+    /// Its backend is down, and the service's policy is to drop, or the packet cannot be answered.
+    BackendDown = "backend-down", Dropped;
+    /// It would have been answered, but too many were already.
+    RateLimited = "rate-limited", Dropped;
     /// The next hop towards the backend is not resolved.
     NoNextHop = "no-next-hop", Dropped;
     /// No route leads to the client that a NAT backend answered.
@@ -96,6 +112,8 @@ verdicts! {
     HopLimit = "hop-limit", Dropped;
     /// The interface to leave by cannot be redirected to.
     NoDevice = "no-device", Dropped;
+    /// The driver leaves no room for the headers to be added, or the frame cannot be changed.
+    NoRoom = "no-room", Dropped;
     /// The maps contradict each other: a fault of the control plane.
     Inconsistent = "inconsistent", Dropped;
 }

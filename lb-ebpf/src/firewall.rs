@@ -1,12 +1,9 @@
 //! Admit: what is refused before any service is looked up.
 
-use aya_ebpf::{
-    btf_maps::{LpmTrie, lpm_trie::Key},
-    macros::btf_map,
-};
+use aya_ebpf::{btf_maps::LpmTrie, macros::btf_map};
 use lb_common::{addr::Addr, verdict::Verdict};
 
-use crate::parse::Packet;
+use crate::{lpm, parse::Packet};
 
 /// Denied source prefixes; the value says nothing.
 #[btf_map]
@@ -15,7 +12,7 @@ static DENIED: LpmTrie<Addr, u32, 16384> = LpmTrie::new();
 /// Refuses packets from denied prefixes.
 #[inline(always)]
 pub fn admit(packet: &Packet) -> Result<(), Verdict> {
-    match DENIED.get(&Key::new(128, packet.source)) {
+    match DENIED.get(&lpm::Host::new(packet.source).key) {
         Some(_) => Err(Verdict::Denied),
         None => Ok(()),
     }

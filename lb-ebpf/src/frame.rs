@@ -9,12 +9,26 @@ use network_types::{
     udp::UdpHdr,
 };
 
-/// A frame, from its Ethernet header to its last byte.
+/// What a program is given: a frame that can be made longer or shorter.
+pub trait Buffer {
+    /// The frame as it is. One that was taken before the buffer was resized must not be used.
+    fn frame(&mut self) -> Frame;
+    /// Moves the frame's start: forward (positive) or backward. Gives whether there was room.
+    fn move_start(&mut self, by: i32) -> bool;
+    /// Moves the frame's end likewise.
+    fn move_end(&mut self, by: i32) -> bool;
+    /// The kernel's monotonic clock, in ns: for what happens rarely.
+    fn now(&self) -> u64;
+}
+
+/// A frame, from its Ethernet header to the last byte of its first buffer: all headers are there.
 ///
 /// Made of two addresses and not of an XDP context, so that parsing runs on the host.
 pub struct Frame {
     start: usize,
     end: usize,
+    /// The XDP context, which knows of further buffers; 0 on the host.
+    context: usize,
 }
 
 /// A header that may lie at any even place of a frame, with any bytes.
@@ -32,7 +46,7 @@ macro_rules! headers {
     )+ };
 }
 
-headers!(EthHdr, Ipv4Hdr, Ipv6Hdr, TcpHdr, UdpHdr);
+headers!(EthHdr, Ipv4Hdr, Ipv6Hdr, TcpHdr, UdpHdr, u16, [u8; 4]);
 
 impl Frame {
     /// The frame between two addresses.
@@ -40,19 +54,26 @@ impl Frame {
     /// # Safety
     ///
     /// `start` is even, `start..end` can be read and written while the frame lives, and nothing
-    /// else refers to it.
+    /// else refers to it. `context` is the frame's `xdp_md`, or 0 where there is none.
     #[inline(always)]
     #[must_use]
-    pub const unsafe fn new(start: usize, end: usize) -> Self {
-        Self { start, end }
+    pub const unsafe fn new(start: usize, end: usize, context: usize) -> Self {
+        Self { start, end, context }
     }
 
-    /// The frame's length in bytes.
+    /// The length of the first buffer in bytes.
     #[inline(always)]
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "no caller asks")]
     pub const fn len(&self) -> usize {
         self.end - self.start
+    }
+
+    /// Whether the frame, with all its buffers, has so many bytes.
+    #[inline(always)]
+    #[must_use]
+    pub fn has(&self, len: usize) -> bool {
+        len <= self.len() || len <= more::total(self.context)
     }
 
     /// The header at an even offset, if it ends within the frame.
@@ -79,5 +100,33 @@ impl Frame {
             return None;
         }
         Some(place as *mut T)
+    }
+}
+
+/// Frames in several buffers.
+mod more {
+    /// Set when the program is loaded, where the kernel knows such frames (Linux 5.18): elsewhere
+    /// the verifier never sees the helper.
+    #[cfg(target_arch = "bpf")]
+    #[unsafe(no_mangle)]
+    static FRAGS: u8 = 0;
+
+    /// The length of all buffers, in bytes; 0 where there are no others.
+    #[cfg(target_arch = "bpf")]
+    #[inline(always)]
+    pub(super) fn total(context: usize) -> usize {
+        // SAFETY: a `u8` of read-only data, which only the loader changes.
+        if unsafe { core::ptr::read_volatile(&raw const FRAGS) } == 0 {
+            return 0;
+        }
+        // SAFETY: the context of the running program.
+        let total =
+            unsafe { aya_ebpf::helpers::generated::bpf_xdp_get_buff_len(context as *mut _) };
+        total as usize
+    }
+
+    #[cfg(not(target_arch = "bpf"))]
+    pub(super) const fn total(_: usize) -> usize {
+        0
     }
 }

@@ -5,11 +5,16 @@
 //! compile time: what differs between nodes is read from [`settings`].
 #![cfg_attr(target_arch = "bpf", no_std)]
 
+pub mod answer;
 pub mod backend;
 pub mod devices;
 pub mod firewall;
+pub mod flow;
 pub mod forward;
+pub mod fragment;
 pub mod frame;
+pub mod icmp;
+pub mod lpm;
 pub mod parse;
 pub mod pipeline;
 pub mod reply;

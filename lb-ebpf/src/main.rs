@@ -3,10 +3,19 @@
 
 #[cfg(target_arch = "bpf")]
 mod programs {
-    use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+    use aya_ebpf::{
+        bindings::xdp_action,
+        helpers::{bpf_ktime_get_ns, bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
+        macros::xdp,
+        programs::XdpContext,
+    };
     use aya_log_ebpf::debug;
     use lb_common::verdict::{Kind, Verdict};
-    use lb_ebpf::{devices, frame::Frame, pipeline, stats};
+    use lb_ebpf::{
+        devices,
+        frame::{Buffer, Frame},
+        pipeline, stats,
+    };
 
     /// The node's program: balances what is for a service, passes the rest.
     #[xdp]
@@ -15,12 +24,46 @@ mod programs {
         balance(&context)
     }
 
+    /// The same, for frames in several buffers.
+    #[xdp(frags)]
+    #[expect(clippy::needless_pass_by_value, reason = "the entry point's signature")]
+    pub(crate) fn lb_frags(context: XdpContext) -> u32 {
+        balance(&context)
+    }
+
+    struct Received<'a>(&'a XdpContext);
+
+    impl Buffer for Received<'_> {
+        #[inline(always)]
+        fn frame(&mut self) -> Frame {
+            let context = self.0;
+            // SAFETY: the kernel keeps the frame in place until it is resized.
+            unsafe { Frame::new(context.data(), context.data_end(), context.ctx as usize) }
+        }
+
+        #[inline(always)]
+        fn move_start(&mut self, by: i32) -> bool {
+            // SAFETY: the context of the running program.
+            unsafe { bpf_xdp_adjust_head(self.0.ctx, by) == 0 }
+        }
+
+        #[inline(always)]
+        fn move_end(&mut self, by: i32) -> bool {
+            // SAFETY: the context of the running program.
+            unsafe { bpf_xdp_adjust_tail(self.0.ctx, by) == 0 }
+        }
+
+        #[inline(always)]
+        fn now(&self) -> u64 {
+            // SAFETY: it has no conditions.
+            unsafe { bpf_ktime_get_ns() }
+        }
+    }
+
     #[inline(always)]
     fn balance(context: &XdpContext) -> u32 {
-        // SAFETY: the kernel keeps the frame in place while the program runs.
-        let frame = unsafe { Frame::new(context.data(), context.data_end()) };
-        let len = frame.len();
-        let (verdict, action) = match pipeline::process(frame) {
+        let len = context.data_end() - context.data();
+        let (verdict, action) = match pipeline::process(&mut Received(context)) {
             Ok(egress) if egress.interface as usize == context.ingress_ifindex() => {
                 (Verdict::Transmitted, xdp_action::XDP_TX)
             }
@@ -30,6 +73,7 @@ mod programs {
             },
             Err(verdict) => match verdict.kind() {
                 Kind::Passed => (verdict, xdp_action::XDP_PASS),
+                Kind::Answered => (verdict, xdp_action::XDP_TX),
                 Kind::Dropped | Kind::Forwarded => (verdict, xdp_action::XDP_DROP),
             },
         };

@@ -1,37 +1,113 @@
 //! A packet's life: the only module that knows the order of the stages.
 //!
-//! `parse → admit (firewall) → service → slot → backend → forward`. `Err` is not a failure: it is a
-//! verdict reached early.
+//! `parse → admit (firewall) → service → slot → (flow) → backend → forward`. `Err` is not a failure:
+//! it is a verdict reached early.
 
-use lb_common::{settings::Stages, verdict::Verdict};
+use lb_common::{
+    addr::Protocol,
+    flow::Choice,
+    hash::flow_hash,
+    service::Service,
+    settings::{Settings, Stages},
+    slot::Index,
+    verdict::Verdict,
+};
 
 use crate::{
-    backend, firewall,
+    answer, backend, firewall, flow,
     forward::{self, Egress},
-    frame::Frame,
-    parse, reply, ring, service, settings, stats,
+    fragment,
+    frame::Buffer,
+    icmp,
+    parse::{self, Packet, Part},
+    reply, ring, service, settings, stats,
 };
 
 /// Decides on a frame and, if it is for a service, rewrites it for its next hop.
 #[inline(always)]
-pub fn process(mut frame: Frame) -> Result<Egress, Verdict> {
-    let packet = parse::packet(&frame)?;
+pub fn process(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
+    let packet = parse::packet(&buffer.frame())?;
     let settings = settings::current()?;
     if settings.stages.contains(Stages::FIREWALL) {
         firewall::admit(&packet)?;
     }
-    let Some(service) = service::find(&packet) else {
-        if !settings.stages.contains(Stages::REPLY) {
-            return Err(Verdict::NoService);
-        }
-        let reply = reply::find(&packet)?;
-        let egress = forward::to_client(&mut frame, &packet, reply, reply::route(&packet)?)?;
-        stats::replied(reply.counter, &frame);
-        return Ok(egress);
-    };
-    let slot = ring::slot(service, &packet, &settings.hash_key)?;
-    let backend = backend::at(service, slot)?;
-    let egress = forward::to_backend(&mut frame, &packet, service, backend)?;
-    stats::forwarded(backend.counter, &frame);
+    if let Part::Later(_) = packet.part {
+        return fragment::follow(buffer, &packet, settings);
+    }
+    if !matches!(packet.protocol, Protocol::TCP | Protocol::UDP) {
+        return icmp::handle(buffer, &packet, settings);
+    }
+    let (vip, port) = (&packet.destination, packet.destination_port);
+    match service::find(vip, port, packet.protocol, settings) {
+        Some(service) => request(buffer, &packet, service, settings),
+        None => answer(buffer, &packet, settings),
+    }
+}
+
+/// A client's packet.
+#[inline(always)]
+fn request(
+    buffer: &mut impl Buffer,
+    packet: &Packet,
+    service: &Service,
+    settings: &Settings,
+) -> Result<Egress, Verdict> {
+    let (from, to) = (packet.source_port, packet.destination_port);
+    let hash = flow_hash(&settings.hash_key, &packet.source, from, to);
+    let index = choose(buffer, packet, service, hash, settings)?;
+    let place = backend::place(service, index);
+    let backend = backend::at(place)?;
+    if let Part::First(_) = packet.part {
+        fragment::remember(packet, service, place, hash);
+    }
+    let room = forward::room(service, backend);
+    if packet.end - packet.l3 > room {
+        return Err(answer::too_big(buffer, packet, settings, room));
+    }
+    let bytes = stats::bytes(&buffer.frame(), packet);
+    let egress = forward::to_backend(buffer, packet, service, backend, hash, settings)?;
+    stats::forwarded(backend.counter, bytes);
+    Ok(egress)
+}
+
+/// The backend of a client's packet, by the ring, and by memory where the ring has changed.
+#[inline(always)]
+fn choose(
+    buffer: &mut impl Buffer,
+    packet: &Packet,
+    service: &Service,
+    hash: u32,
+    settings: &Settings,
+) -> Result<Index, Verdict> {
+    let slot = ring::slot(service, hash)?;
+    if slot.is_stable() {
+        return slot.current().ok_or(Verdict::NoBackend);
+    }
+    match flow::decide(service, &flow::key(service, packet), slot, packet.moment) {
+        Choice::Backend(index) => Ok(index),
+        Choice::None => Err(Verdict::NoBackend),
+        Choice::Refuse => Err(answer::refuse(buffer, packet, settings)),
+        Choice::Drop => Err(Verdict::BackendDown),
+    }
+}
+
+/// A NAT backend's packet, or nobody's.
+#[inline(always)]
+fn answer(
+    buffer: &mut impl Buffer,
+    packet: &Packet,
+    settings: &Settings,
+) -> Result<Egress, Verdict> {
+    if !settings.stages.contains(Stages::REPLY) {
+        return Err(Verdict::NoService);
+    }
+    let reply = reply::find(packet)?;
+    let next_hop = reply::route(packet)?;
+    if let Part::First(_) = packet.part {
+        fragment::remember_reply(packet, reply);
+    }
+    let bytes = stats::bytes(&buffer.frame(), packet);
+    let egress = forward::to_client(buffer, packet, reply, next_hop)?;
+    stats::replied(reply.counter, bytes);
     Ok(egress)
 }

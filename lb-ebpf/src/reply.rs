@@ -1,7 +1,7 @@
 //! Reply: the way back of `nat`, where (backend, port, protocol) names one service.
 
 use aya_ebpf::{
-    btf_maps::{HashMap, LpmTrie, lpm_trie::Key},
+    btf_maps::{HashMap, LpmTrie},
     macros::btf_map,
 };
 use lb_common::{
@@ -11,7 +11,7 @@ use lb_common::{
     verdict::Verdict,
 };
 
-use crate::parse::Packet;
+use crate::{lpm, parse::Packet};
 
 #[btf_map]
 static REPLIES: HashMap<ReplyKey, Reply, 16384> = HashMap::new();
@@ -35,7 +35,7 @@ pub fn find(packet: &Packet) -> Result<&'static Reply, Verdict> {
 /// The way to the client.
 #[inline(always)]
 pub fn route(packet: &Packet) -> Result<&'static NextHop, Verdict> {
-    match ROUTES.get(&Key::new(128, packet.destination)) {
+    match ROUTES.get(&lpm::Host::new(packet.destination).key) {
         Some(hop) if hop.is_local() => Err(Verdict::Local),
         Some(hop) if hop.is_resolved() => Ok(hop),
         _ => Err(Verdict::NoRoute),

@@ -20,7 +20,7 @@ use lb_userspace::{
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 
-use crate::site::{LOOPBACK, NODE};
+use crate::site::HOP;
 
 #[derive(Clone, Debug)]
 struct Pool {
@@ -53,7 +53,7 @@ fn service(pool: &Pool) -> Service {
             SocketAddr::V4(_) => [10, 0, 0, number].into(),
             SocketAddr::V6(_) => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number.into()).into(),
         };
-        let next_hop = NextHop { interface: LOOPBACK, destination: mac(number), source: NODE };
+        let next_hop = NextHop { destination: mac(number), ..HOP };
         let backend = Backend { weight, condition: Condition::UP, next_hop };
         (SocketAddr::new(address, pool.vip.port()).into(), backend)
     });
@@ -89,7 +89,7 @@ fn compare(pool: &Pool, seed: [u8; 16], sources: &[(IpAddr, u16)]) -> Result<(),
             &path.desired().settings.hash_key,
             &source.ip().into(),
             lb_common::addr::Port::new(port),
-            key.port,
+            key.ports.first,
         );
         let slot = ring[slot_index(hash, entry.ring_size) as usize];
         let place = entry.backend_base + u32::from(slot.current().unwrap());

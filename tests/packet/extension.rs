@@ -107,8 +107,6 @@ fn chains_that_lead_nowhere_have_their_verdict() {
         frame
     };
     let cases = [
-        case("ext: first fragment", &[fragment(1)], Verdict::Fragment),
-        case("ext: later fragment", &[fragment(8)], Verdict::Fragment),
         case("ext: source route", &[routing(1)], Verdict::ExtensionChain),
         case("ext: too many", &six, Verdict::ExtensionChain),
         case("ext: unknown", &[header(AUTHENTICATION, 4)], Verdict::NotTcpOrUdp),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use lb_common::{
     addr::{Addr, Mac, Protocol},
     backend::Condition,
-    route::{NextHop, Prefix},
+    route::{NextHop, Prefix, VlanTag},
     service::ForwardMode,
 };
 use lb_tests::packet_path::{self, PacketPath};
@@ -37,7 +37,8 @@ pub(crate) const DENIED6: &str = "[2001:db8:bad::66]:40000";
 /// An address of the node itself, from which it checks its backends.
 pub(crate) const OWN4: &str = "10.0.1.2:50000";
 
-pub(crate) const HOP: NextHop = NextHop { interface: LOOPBACK, destination: WEB, source: NODE };
+pub(crate) const HOP: NextHop =
+    NextHop { interface: LOOPBACK, destination: WEB, source: NODE, tags: [VlanTag::NONE; 2] };
 
 /// A service of equal backends that are all up.
 pub(crate) fn pool(mode: ForwardMode, backends: &[&str], next_hop: NextHop) -> Service {
@@ -67,7 +68,7 @@ pub(crate) fn desired() -> Desired {
                 .insert(packet_path::key(protocol, vip), pool(mode, &backends, hop));
         }
     }
-    let clients = NextHop { interface: LOOPBACK, destination: ROUTER, source: NODE };
+    let clients = NextHop { interface: LOOPBACK, destination: ROUTER, ..HOP };
     desired.routes = [
         (prefix("198.51.100.0", 24), clients),
         (prefix("2001:db8:c::", 64), clients),

@@ -53,7 +53,7 @@ impl Case {
     fn expected(&self) -> Outcome {
         let action = match (self.verdict, self.verdict.kind()) {
             (Verdict::Redirected, _) => XDP_REDIRECT,
-            (_, Kind::Forwarded) => XDP_TX,
+            (_, Kind::Forwarded | Kind::Answered) => XDP_TX,
             (_, Kind::Passed) => XDP_PASS,
             (_, Kind::Dropped) => XDP_DROP,
         };

@@ -12,7 +12,7 @@ use lb_common::{
     hash::HashKey,
     layout,
     service::ServiceKey,
-    settings::{Settings, Stages},
+    settings::{AnswerRates, Settings, Stages, TunnelSource},
 };
 use lb_userspace::{
     config::Limits,
@@ -22,8 +22,15 @@ use lb_userspace::{
 };
 
 /// Small maps: a test loads its own.
-pub const LIMITS: Limits =
-    Limits { services: 64, backends: 256, slots: 8 * 65537, routes: 64, denied: 64 };
+pub const LIMITS: Limits = Limits {
+    services: 64,
+    backends: 256,
+    slots: 8 * 65537,
+    routes: 64,
+    denied: 64,
+    flows: 65536,
+    pending: 4096,
+};
 
 /// A desired state with all stages on and nothing in it.
 #[must_use]
@@ -33,6 +40,10 @@ pub fn nothing(seed: [u8; 16]) -> Desired {
             hash_key: HashKey::from_seed(seed),
             abi: layout::ABI,
             stages: Stages::FIREWALL.with(Stages::REPLY),
+            service_mask: LIMITS.service_lines() - 1,
+            answers: AnswerRates { echo: 1000, error: 1000, reset: 1000, padding: 0 },
+            tunnel4: TunnelSource::NONE,
+            tunnel6: TunnelSource::NONE,
         },
         services: BTreeMap::new(),
         routes: BTreeMap::new(),

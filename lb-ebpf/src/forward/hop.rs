@@ -1,8 +1,8 @@
-//! What every hop changes: the Ethernet addresses and the hop limit.
+//! What every hop changes: the link's header and the hop limit.
 
 use lb_common::{
     checksum::{self, Delta},
-    route::NextHop,
+    route::{NextHop, VlanTag},
     verdict::Verdict,
 };
 use network_types::{
@@ -12,23 +12,41 @@ use network_types::{
 
 use super::Egress;
 use crate::{
-    frame::Frame,
-    parse::{Family, IP},
+    frame::{Buffer, Frame, Header},
+    parse::{ETHERNET, Family, IPV4, IPV6, Packet, VLAN},
 };
+
+/// What the link's header is put before.
+pub(super) struct Payload {
+    /// The family of the outermost IP header.
+    pub(super) family: Family,
+    /// The bytes to make room for before the packet.
+    pub(super) growth: usize,
+}
+
+impl Payload {
+    #[inline(always)]
+    const fn ether_type(&self) -> [u8; 2] {
+        match self.family {
+            Family::V4 => IPV4.to_ne_bytes(),
+            Family::V6 => IPV6.to_ne_bytes(),
+        }
+    }
+}
 
 /// Decrements TTL or hop limit, so that no loop of nodes goes on for ever, and applies a rewrite
 /// of the addresses to the IPv4 header checksum.
 #[inline(always)]
-pub(super) fn decrement(frame: &mut Frame, family: Family, delta: Delta) -> Result<(), Verdict> {
-    match family {
+pub(super) fn decrement(frame: &mut Frame, packet: &Packet, delta: Delta) -> Result<(), Verdict> {
+    match packet.family {
         Family::V4 => {
-            let ip: &mut Ipv4Hdr = frame.header_mut(IP).ok_or(Verdict::ShortIp)?;
+            let ip: &mut Ipv4Hdr = frame.header_mut(packet.l3).ok_or(Verdict::ShortIp)?;
             ip.ttl = usable(ip.ttl)? - 1;
             ip.check = checksum::update(ip.check, Delta::TTL_DECREMENT);
             ip.check = checksum::update(ip.check, delta);
         }
         Family::V6 => {
-            let ip: &mut Ipv6Hdr = frame.header_mut(IP).ok_or(Verdict::ShortIp)?;
+            let ip: &mut Ipv6Hdr = frame.header_mut(packet.l3).ok_or(Verdict::ShortIp)?;
             ip.hop_limit = usable(ip.hop_limit)? - 1;
         }
     }
@@ -41,14 +59,66 @@ fn usable(hops: u8) -> Result<u8, Verdict> {
     if hops <= 1 { Err(Verdict::HopLimit) } else { Ok(hops) }
 }
 
-/// Addresses the frame to its next hop.
+/// The length of the link's header towards a next hop.
 #[inline(always)]
-pub(super) fn address(frame: &mut Frame, next_hop: &NextHop) -> Result<Egress, Verdict> {
-    if !next_hop.is_resolved() {
-        return Err(Verdict::NoNextHop);
+pub(super) fn header_len(next_hop: &NextHop) -> usize {
+    let [outer, inner] = &next_hop.tags;
+    match (outer.is_some(), inner.is_some()) {
+        (false, _) => ETHERNET,
+        (true, false) => ETHERNET + VLAN,
+        (true, true) => ETHERNET + 2 * VLAN,
     }
+}
+
+/// Puts a link's header towards the next hop before the payload, in place of the one there is.
+#[inline(always)]
+pub(super) fn address(
+    buffer: &mut impl Buffer,
+    packet: &Packet,
+    next_hop: &NextHop,
+    payload: &Payload,
+) -> Result<Egress, Verdict> {
+    let moved = packet.l3 as i32 - header_len(next_hop) as i32 - payload.growth as i32;
+    if moved != 0 && !buffer.move_start(moved) {
+        return Err(Verdict::NoRoom);
+    }
+    let frame = &mut buffer.frame();
     let ethernet: &mut EthHdr = frame.header_mut(0).ok_or(Verdict::ShortEthernet)?;
     ethernet.dst_addr = next_hop.destination.0;
     ethernet.src_addr = next_hop.source.0;
+    let [outer, inner] = &next_hop.tags;
+    if !outer.is_some() {
+        ethernet.ether_type = u16::from_ne_bytes(payload.ether_type());
+        return Ok(Egress { interface: next_hop.interface });
+    }
+    ethernet.ether_type = u16::from_ne_bytes(outer.protocol);
+    if inner.is_some() {
+        tag(frame, ETHERNET, outer, inner.protocol)?;
+        tag(frame, ETHERNET + VLAN, inner, payload.ether_type())?;
+    } else {
+        tag(frame, ETHERNET, outer, payload.ether_type())?;
+    }
     Ok(Egress { interface: next_hop.interface })
+}
+
+/// A tag as it lies on the wire, without the protocol that announces it.
+#[repr(C)]
+struct Tag {
+    control: [u8; 2],
+    ether_type: [u8; 2],
+}
+
+// SAFETY: `repr(C)` bytes.
+unsafe impl Header for Tag {}
+
+#[inline(always)]
+fn tag(
+    frame: &mut Frame,
+    offset: usize,
+    tag: &VlanTag,
+    ether_type: [u8; 2],
+) -> Result<(), Verdict> {
+    let place: &mut Tag = frame.header_mut(offset).ok_or(Verdict::ShortEthernet)?;
+    *place = Tag { control: tag.control, ether_type };
+    Ok(())
 }

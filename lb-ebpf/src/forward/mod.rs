@@ -2,17 +2,25 @@
 
 mod hop;
 mod rewrite;
+mod tunnel;
 
 use lb_common::{
+    addr::Port,
     backend::Backend,
     checksum::Delta,
     route::NextHop,
     service::{ForwardMode, Reply, Service},
+    settings::Settings,
     verdict::Verdict,
 };
 
-use crate::{frame::Frame, parse::Packet};
+use crate::{
+    frame::Buffer,
+    parse::{Family, Packet},
+};
+use hop::Payload;
 use rewrite::{End, Endpoint};
+use tunnel::Tunnel;
 
 /// The interface that a rewritten frame leaves by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,48 +29,82 @@ pub struct Egress {
     pub interface: u32,
 }
 
+/// The longest packet that the way to a backend takes without what the mode adds to it, in bytes.
+#[inline(always)]
+#[must_use]
+pub fn room(service: &Service, backend: &Backend) -> usize {
+    usize::from(backend.mtu).saturating_sub(tunnel::overhead(service.mode, backend))
+}
+
 /// Sends a packet to its backend, in the service's mode.
 #[inline(always)]
 pub fn to_backend(
-    frame: &mut Frame,
+    buffer: &mut impl Buffer,
     packet: &Packet,
     service: &Service,
     backend: &Backend,
+    hash: u32,
+    settings: &Settings,
 ) -> Result<Egress, Verdict> {
+    let next_hop = &backend.next_hop;
+    if !next_hop.is_resolved() {
+        return Err(Verdict::NoNextHop);
+    }
+    let frame = &mut buffer.frame();
     match service.mode {
-        ForwardMode::L2 => hop::decrement(frame, packet.family, Delta::NONE)?,
+        ForwardMode::L2 => hop::decrement(frame, packet, Delta::NONE)?,
         ForwardMode::NAT => {
-            hop::decrement(frame, packet.family, backend.address_delta)?;
-            rewrite::endpoint(
-                frame,
-                packet,
-                End::Destination,
-                &Endpoint {
-                    address: &backend.address,
-                    port: backend.port,
-                    delta: backend.endpoint_delta,
-                },
-            )?;
+            hop::decrement(frame, packet, backend.address_delta)?;
+            let (address, port) = (&backend.address, backend.port);
+            let new = Endpoint { address, port, delta: backend.endpoint_delta };
+            rewrite::endpoint(frame, packet, End::Destination, &new)?;
+        }
+        ForwardMode::IPIP | ForwardMode::GUE => {
+            hop::decrement(frame, packet, Delta::NONE)?;
+            let gue = if service.mode == ForwardMode::GUE { Some(service.gue_port) } else { None };
+            return through_tunnel(buffer, packet, backend, gue, hash, settings);
         }
         _ => return Err(Verdict::Inconsistent),
     }
-    hop::address(frame, &backend.next_hop)
+    hop::address(buffer, packet, next_hop, &Payload::of(packet.family))
+}
+
+#[inline(always)]
+fn through_tunnel(
+    buffer: &mut impl Buffer,
+    packet: &Packet,
+    backend: &Backend,
+    gue: Option<Port>,
+    hash: u32,
+    settings: &Settings,
+) -> Result<Egress, Verdict> {
+    let tunnel = Tunnel::new(&buffer.frame(), packet, backend, gue, hash, settings)?;
+    let payload = Payload { family: tunnel.family(), growth: tunnel.len() };
+    let egress = hop::address(buffer, packet, &backend.next_hop, &payload)?;
+    let start = hop::header_len(&backend.next_hop);
+    tunnel.write(&mut buffer.frame(), start)?;
+    Ok(egress)
 }
 
 /// Sends a NAT backend's answer to the client, from the VIP.
 #[inline(always)]
 pub fn to_client(
-    frame: &mut Frame,
+    buffer: &mut impl Buffer,
     packet: &Packet,
     reply: &Reply,
     next_hop: &NextHop,
 ) -> Result<Egress, Verdict> {
-    hop::decrement(frame, packet.family, reply.address_delta)?;
-    rewrite::endpoint(
-        frame,
-        packet,
-        End::Source,
-        &Endpoint { address: &reply.vip, port: reply.port, delta: reply.endpoint_delta },
-    )?;
-    hop::address(frame, next_hop)
+    let frame = &mut buffer.frame();
+    hop::decrement(frame, packet, reply.address_delta)?;
+    let new = Endpoint { address: &reply.vip, port: reply.port, delta: reply.endpoint_delta };
+    rewrite::endpoint(frame, packet, End::Source, &new)?;
+    hop::address(buffer, packet, next_hop, &Payload::of(packet.family))
+}
+
+/// The family of the header that follows the link's, and what was put before the packet.
+impl Payload {
+    #[inline(always)]
+    const fn of(family: Family) -> Self {
+        Self { family, growth: 0 }
+    }
 }

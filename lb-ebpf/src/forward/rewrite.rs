@@ -13,7 +13,7 @@ use network_types::{
 
 use crate::{
     frame::Frame,
-    parse::{Family, IP, Packet},
+    parse::{Family, Packet, Part},
 };
 
 /// Which end of the flow is replaced.
@@ -38,7 +38,9 @@ pub(super) fn endpoint(
     end: End,
     new: &Endpoint<'_>,
 ) -> Result<(), Verdict> {
-    if packet.protocol == Protocol::TCP {
+    if matches!(packet.part, Part::Later(_)) {
+        // The checksum, over all fragments, stands in the first.
+    } else if packet.protocol == Protocol::TCP {
         let tcp: &mut TcpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortTcp)?;
         *pick(end, &mut tcp.source, &mut tcp.dest) = new.port.wire();
         tcp.check = checksum::update(tcp.check, new.delta);
@@ -49,11 +51,11 @@ pub(super) fn endpoint(
     }
     match packet.family {
         Family::V4 => {
-            let ip: &mut Ipv4Hdr = frame.header_mut(IP).ok_or(Verdict::ShortIp)?;
+            let ip: &mut Ipv4Hdr = frame.header_mut(packet.l3).ok_or(Verdict::ShortIp)?;
             *pick(end, &mut ip.src_addr, &mut ip.dst_addr) = new.address.v4_octets();
         }
         Family::V6 => {
-            let ip: &mut Ipv6Hdr = frame.header_mut(IP).ok_or(Verdict::ShortIp)?;
+            let ip: &mut Ipv6Hdr = frame.header_mut(packet.l3).ok_or(Verdict::ShortIp)?;
             *pick(end, &mut ip.src_addr, &mut ip.dst_addr) = new.address.octets();
         }
     }

@@ -1,7 +1,8 @@
 //! The chain of IPv6 extension headers (RFC 8200 §4).
 
-use lb_common::verdict::Verdict;
+use lb_common::{addr::Protocol, verdict::Verdict};
 
+use super::Part;
 use crate::frame::{Frame, Header};
 
 /// Hop-by-hop options (RFC 8200 §4.3).
@@ -24,32 +25,44 @@ struct Extension {
     len: u8,
     /// A fragment's offset and flags; a routing header's type and segments left.
     words: [u8; 2],
+    /// A fragment's identification.
     rest: [u8; 4],
 }
 
 // SAFETY: `repr(C)` bytes.
 unsafe impl Header for Extension {}
 
-/// The transport header behind the chain: its protocol and offset.
+/// What stands behind the chain.
+pub(super) struct Chain {
+    pub(super) protocol: Protocol,
+    pub(super) offset: usize,
+    pub(super) part: Part,
+}
+
+/// Walks the chain up to the transport header, or to where a later fragment has its data.
 ///
 /// # Errors
 ///
-/// A verdict for a fragment, a source route that is not at its end, a chain that is too long to be
-/// walked, and one that leaves the packet.
+/// A verdict for a source route that is not at its end, a chain that is too long to be walked, and
+/// one that leaves the packet.
 #[inline(always)]
 pub(super) fn walk(
     frame: &Frame,
     mut protocol: u8,
     mut offset: usize,
     end: usize,
-) -> Result<(u8, usize), Verdict> {
+) -> Result<Chain, Verdict> {
+    let mut part = Part::Whole;
     for _ in 0..LONGEST_CHAIN {
-        if !matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION_OPTIONS) {
-            return Ok((protocol, offset));
+        if !is_extension(protocol) || matches!(part, Part::Later(_)) {
+            break;
         }
         let header: &Extension = frame.header(offset).ok_or(Verdict::BadExtension)?;
         let len = match protocol {
-            FRAGMENT => whole(header.words)?,
+            FRAGMENT => {
+                part = fragment(header, part);
+                8
+            }
             ROUTING if header.words[1] != 0 => return Err(Verdict::ExtensionChain),
             _ => (usize::from(header.len) + 1) * 8,
         };
@@ -59,18 +72,25 @@ pub(super) fn walk(
         }
         protocol = header.next_header;
     }
-    match protocol {
-        HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION_OPTIONS => Err(Verdict::ExtensionChain),
-        _ => Ok((protocol, offset)),
+    if is_extension(protocol) && !matches!(part, Part::Later(_)) {
+        return Err(Verdict::ExtensionChain);
     }
+    Ok(Chain { protocol: Protocol(protocol), offset, part })
 }
 
-/// The length of the header of a fragment that is the whole packet ("atomic", RFC 6946).
 #[inline(always)]
-fn whole(offset_and_flags: [u8; 2]) -> Result<usize, Verdict> {
-    const OFFSET_OR_MORE: u16 = 0xfff9;
-    match u16::from_be_bytes(offset_and_flags) & OFFSET_OR_MORE {
-        0 => Ok(8),
-        _ => Err(Verdict::Fragment),
+const fn is_extension(protocol: u8) -> bool {
+    matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION_OPTIONS)
+}
+
+/// A fragment that is the whole packet ("atomic", RFC 6946) changes nothing.
+#[inline(always)]
+fn fragment(header: &Extension, before: Part) -> Part {
+    const MORE: u16 = 1;
+    const OFFSET: u16 = 0xfff8;
+    match u16::from_be_bytes(header.words) & (OFFSET | MORE) {
+        0 => before,
+        MORE => Part::First(header.rest),
+        _ => Part::Later(header.rest),
     }
 }

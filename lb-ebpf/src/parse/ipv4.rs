@@ -1,17 +1,20 @@
 //! The IPv4 header (RFC 791 §3.1).
 
-use lb_common::{addr::Addr, verdict::Verdict};
+use lb_common::{
+    addr::{Addr, Protocol},
+    verdict::Verdict,
+};
 use network_types::ip::Ipv4Hdr;
 
-use super::{Family, IP, Network};
+use super::{Family, Network, Part};
 use crate::frame::Frame;
 
-/// "More fragments" and the fragment offset, without "don't fragment".
-const FRAGMENT: u16 = 0x3fff;
+const MORE_FRAGMENTS: u16 = 0x2000;
+const FRAGMENT_OFFSET: u16 = 0x1fff;
 
 #[inline(always)]
-pub(super) fn header(frame: &Frame) -> Result<Network, Verdict> {
-    let ip: &Ipv4Hdr = frame.header(IP).ok_or(Verdict::ShortIp)?;
+pub(super) fn header(frame: &Frame, l3: usize) -> Result<Network, Verdict> {
+    let ip: &Ipv4Hdr = frame.header(l3).ok_or(Verdict::ShortIp)?;
     if ip.vihl >> 4 != 4 {
         return Err(Verdict::BadIpVersion);
     }
@@ -20,18 +23,26 @@ pub(super) fn header(frame: &Frame) -> Result<Network, Verdict> {
     if header_len < Ipv4Hdr::LEN || header_len > total_len {
         return Err(Verdict::BadIpHeaderLength);
     }
-    if IP + total_len > frame.len() {
+    if !frame.has(l3 + total_len) {
         return Err(Verdict::BadIpLength);
-    }
-    if u16::from_be_bytes(ip.frags) & FRAGMENT != 0 {
-        return Err(Verdict::Fragment);
     }
     Ok(Network {
         family: Family::V4,
         source: Addr::from_v4(ip.src_addr),
         destination: Addr::from_v4(ip.dst_addr),
-        protocol: ip.proto,
-        l4: IP + header_len,
-        l4_len: total_len - header_len,
+        protocol: Protocol(ip.proto),
+        part: part(u16::from_be_bytes(ip.frags), ip.id),
+        l4: l3 + header_len,
+        end: l3 + total_len,
     })
+}
+
+#[inline(always)]
+fn part(flags: u16, [a, b]: [u8; 2]) -> Part {
+    let identification = [a, b, 0, 0];
+    match flags & (MORE_FRAGMENTS | FRAGMENT_OFFSET) {
+        0 => Part::Whole,
+        MORE_FRAGMENTS => Part::First(identification),
+        _ => Part::Later(identification),
+    }
 }

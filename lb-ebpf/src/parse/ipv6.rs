@@ -3,28 +3,32 @@
 use lb_common::{addr::Addr, verdict::Verdict};
 use network_types::ip::Ipv6Hdr;
 
-use super::{Family, IP, Network, extension};
+use super::{
+    Family, Network,
+    extension::{self, Chain},
+};
 use crate::frame::Frame;
 
 #[inline(always)]
-pub(super) fn header(frame: &Frame) -> Result<Network, Verdict> {
-    let ip: &Ipv6Hdr = frame.header(IP).ok_or(Verdict::ShortIp)?;
+pub(super) fn header(frame: &Frame, l3: usize) -> Result<Network, Verdict> {
+    let ip: &Ipv6Hdr = frame.header(l3).ok_or(Verdict::ShortIp)?;
     if ip.vcf[0] >> 4 != 6 {
         return Err(Verdict::BadIpVersion);
     }
     let payload_len = usize::from(u16::from_be_bytes(ip.payload_len));
-    let start = IP + Ipv6Hdr::LEN;
+    let start = l3 + Ipv6Hdr::LEN;
     let end = start + payload_len;
-    if end > frame.len() {
+    if !frame.has(end) {
         return Err(Verdict::BadIpLength);
     }
-    let (protocol, l4) = extension::walk(frame, ip.next_hdr, start, end)?;
+    let Chain { protocol, offset, part } = extension::walk(frame, ip.next_hdr, start, end)?;
     Ok(Network {
         family: Family::V6,
         source: Addr::from_v6(ip.src_addr),
         destination: Addr::from_v6(ip.dst_addr),
         protocol,
-        l4,
-        l4_len: end - l4,
+        part,
+        l4: offset,
+        end,
     })
 }

@@ -1,37 +1,53 @@
 //! Parse: from bytes to a flow, and to a named verdict for everything that is none.
 
 mod extension;
+mod icmp;
 mod ipv4;
 mod ipv6;
 mod l4;
+mod link;
 #[cfg(test)]
 mod tests;
 
 use lb_common::{
     addr::{Addr, Port, Protocol},
+    flow::Moment,
     verdict::Verdict,
 };
-use network_types::eth::{EthHdr, EtherType};
 
 use crate::frame::Frame;
 
+pub use self::link::{ETHERNET, IPV4, IPV6, VLAN};
+
 /// What the stages need to know of a packet: values and offsets, never references.
+///
+/// Addresses come first, eight bytes apart: it may live on the stack, where the verifier takes no
+/// access across the words.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// The IP version of the packet.
-    pub family: Family,
-    /// The offset of the TCP or UDP header.
-    pub l4: usize,
     /// The IP source.
     pub source: Addr,
     /// The IP destination.
     pub destination: Addr,
-    /// The source port.
+    /// The offset of the IP header.
+    pub l3: usize,
+    /// The offset of the header behind it: TCP's, UDP's, ICMP's.
+    pub l4: usize,
+    /// The offset of the packet's end, by the IP header; the frame may have padding behind.
+    pub end: usize,
+    /// The source port; zero for ICMP and for later fragments.
     pub source_port: Port,
-    /// The destination port.
+    /// The destination port; likewise.
     pub destination_port: Port,
-    /// TCP or UDP.
+    /// The IP version of the packet.
+    pub family: Family,
+    /// TCP, UDP, or the family's ICMP.
     pub protocol: Protocol,
+    /// What it says of its connection.
+    pub moment: Moment,
+    /// Which part of a datagram it is.
+    pub part: Part,
 }
 
 /// The two families part where bytes are touched, and nowhere else.
@@ -43,18 +59,27 @@ pub enum Family {
     V6,
 }
 
-/// The offset of the IP header.
-pub const IP: usize = EthHdr::LEN;
+/// Which part of a datagram a packet is. The identification stands as in
+/// [`lb_common::fragment::FragmentKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// The first fragment, with the ports.
+    First([u8; 4]),
+    /// Another fragment: it has no ports.
+    Later([u8; 4]),
+}
 
 /// What an IP header says of the flow and of the place of the next header.
 struct Network {
     family: Family,
     source: Addr,
     destination: Addr,
-    protocol: u8,
+    protocol: Protocol,
+    part: Part,
     l4: usize,
-    /// The bytes from the transport header to the end of the packet, by the IP length field.
-    l4_len: usize,
+    end: usize,
 }
 
 /// Parses a frame.
@@ -64,20 +89,39 @@ struct Network {
 /// A verdict: what cannot be a flow of a service passes; what contradicts itself is dropped.
 #[inline(always)]
 pub fn packet(frame: &Frame) -> Result<Packet, Verdict> {
-    const IPV4: u16 = EtherType::Ipv4 as u16;
-    const IPV6: u16 = EtherType::Ipv6 as u16;
-    let ethernet: &EthHdr = frame.header(0).ok_or(Verdict::ShortEthernet)?;
-    let network = match ethernet.ether_type {
-        IPV4 => ipv4::header(frame)?,
-        IPV6 => ipv6::header(frame)?,
+    let (ether_type, l3) = link::header(frame)?;
+    let network = match ether_type {
+        IPV4 => ipv4::header(frame, l3)?,
+        IPV6 => ipv6::header(frame, l3)?,
         _ => return Err(Verdict::NotIp),
     };
-    let Network { family, source, destination, protocol, l4, l4_len } = network;
-    let protocol = Protocol(protocol);
-    let (source_port, destination_port) = match protocol {
-        Protocol::TCP => l4::tcp(frame, l4, l4_len)?,
-        Protocol::UDP => l4::udp(frame, l4, l4_len)?,
+    let Network { family, source, destination, protocol, part, l4, end } = network;
+    let none = (Port::ZERO, Port::ZERO, Moment::Amid);
+    let len = end - l4;
+    let (source_port, destination_port, moment) = match (protocol, family, part) {
+        // What follows an IPv6 fragment header may be another extension header.
+        (Protocol::TCP | Protocol::UDP, _, Part::Later(_)) | (_, Family::V6, Part::Later(_)) => {
+            none
+        }
+        (Protocol::TCP, _, part) => l4::tcp(frame, l4, len, part)?,
+        (Protocol::UDP, _, part) => l4::udp(frame, l4, len, part)?,
+        (Protocol::ICMP, Family::V4, part) | (Protocol::ICMPV6, Family::V6, part) => {
+            icmp::check(frame, l4, len, part)?;
+            none
+        }
         _ => return Err(Verdict::NotTcpOrUdp),
     };
-    Ok(Packet { family, l4, source, destination, source_port, destination_port, protocol })
+    Ok(Packet {
+        family,
+        l3,
+        l4,
+        end,
+        source,
+        destination,
+        source_port,
+        destination_port,
+        protocol,
+        part,
+        moment,
+    })
 }

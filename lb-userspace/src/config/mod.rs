@@ -100,6 +100,20 @@ pub struct Limits {
     pub routes: u32,
     /// Denied prefixes.
     pub denied: u32,
+    /// Remembered flows of all services together.
+    pub flows: u32,
+    /// Connections that are being opened in slots that have changed.
+    pub pending: u32,
+}
+
+impl Limits {
+    /// The lines of the table of services: at most a quarter of them is in use, so that every
+    /// service finds one near its own.
+    #[must_use]
+    pub fn service_lines(&self) -> u32 {
+        // A VIP has an entry besides its services.
+        self.services.saturating_mul(8).checked_next_power_of_two().unwrap_or(1 << 31)
+    }
 }
 
 impl Default for Limits {
@@ -110,6 +124,8 @@ impl Default for Limits {
             slots: 64 * 65_537,
             routes: 16_384,
             denied: 16_384,
+            flows: 1_048_576,
+            pending: 65_536,
         }
     }
 }

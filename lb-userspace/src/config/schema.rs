@@ -15,7 +15,7 @@ use super::{
 
 const ROOT: &[&str] = &["node", "limits", "firewall", "service"];
 const NODE: &[&str] = &["interfaces", "mode", "runtime_dir", "pin_dir", "seed"];
-const LIMITS: &[&str] = &["services", "backends", "slots", "routes", "denied"];
+const LIMITS: &[&str] = &["services", "backends", "slots", "routes", "denied", "flows", "pending"];
 const FIREWALL: &[&str] = &["deny"];
 const SERVICE: &[&str] =
     &["name", "vip", "protocol", "port", "forward", "ring_size", "check", "backend"];
@@ -110,6 +110,8 @@ fn limits(root: &Table<'_>) -> Limits {
         slots: limit("slots", defaults.slots),
         routes: limit("routes", defaults.routes),
         denied: limit("denied", defaults.denied),
+        flows: limit("flows", defaults.flows),
+        pending: limit("pending", defaults.pending),
     }
 }
 

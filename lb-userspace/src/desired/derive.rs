@@ -11,7 +11,7 @@ use lb_common::{
     layout,
     route::{NextHop, Prefix},
     service::{ForwardMode, ServiceKey},
-    settings::{Settings, Stages},
+    settings::{AnswerRates, Settings, Stages, TunnelSource},
 };
 
 use super::{Backend, Desired, Drains, Service};
@@ -60,6 +60,10 @@ pub fn derive(inputs: Inputs<'_>) -> Desired {
             hash_key: HashKey::from_seed(config.node.seed),
             abi: layout::ABI,
             stages: stages(nat, !denied.is_empty()),
+            service_mask: config.limits.service_lines() - 1,
+            answers: AnswerRates { echo: 1000, error: 1000, reset: 10_000, padding: 0 },
+            tunnel4: TunnelSource::NONE,
+            tunnel6: TunnelSource::NONE,
         },
         devices: devices(inputs, &services, routes.values()),
         services,

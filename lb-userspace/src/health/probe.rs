@@ -114,7 +114,7 @@ async fn http(stream: TcpStream, key: TargetKey, path: &str) -> Result<String, F
 
 /// The service as a client names it (RFC 9110 §7.2).
 fn host(key: TargetKey) -> String {
-    let (vip, port) = (key.service.vip.to_ip(), key.service.port.get());
+    let (vip, port) = (key.service.vip.to_ip(), key.service.ports.first.get());
     match (vip, port) {
         (IpAddr::V4(v4), 80) => v4.to_string(),
         (IpAddr::V6(v6), 80) => format!("[{v6}]"),

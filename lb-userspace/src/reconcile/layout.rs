@@ -16,6 +16,7 @@ pub(super) struct Range {
 pub(super) struct Layout {
     slots: Space,
     backends: Space,
+    ids: BTreeSet<u32>,
     counters: BTreeSet<u32>,
     counters_end: u32,
 }
@@ -31,6 +32,7 @@ impl Layout {
                 start: 1,
                 end: limits.backends.saturating_add(1),
             },
+            ids: actual.services.values().map(|service| service.id).collect(),
             counters: actual.backends.values().map(|backend| backend.counter).collect(),
             counters_end: limits.backends.saturating_add(1),
         };
@@ -55,6 +57,13 @@ impl Layout {
     /// Room for a block of backends. `Err` gives the largest gap.
     pub(super) fn block(&mut self, capacity: u16) -> Result<u32, u32> {
         self.backends.take(capacity.into())
+    }
+
+    /// The smallest number that no service has, from 1.
+    pub(super) fn id(&mut self) -> u32 {
+        let free = (1..).find(|id| !self.ids.contains(id)).unwrap_or(0);
+        let _: bool = self.ids.insert(free);
+        free
     }
 
     /// A counter that no backend uses.

@@ -200,11 +200,11 @@ fn reply(
     backend: &lb_common::backend::Backend,
 ) -> Option<(ReplyKey, Reply)> {
     (service.mode == ForwardMode::NAT).then(|| {
-        let vip = (&key.vip, key.port);
+        let vip = (&key.vip, key.ports.first);
         let source = (&backend.address, backend.port);
         let reply = Reply {
             vip: key.vip,
-            port: key.port,
+            port: key.ports.first,
             address_delta: Delta::address(&backend.address, &key.vip),
             endpoint_delta: Delta::endpoint(source, vip),
             padding: 0,
@@ -215,6 +215,13 @@ fn reply(
 }
 
 fn no_room(key: &ServiceKey, what: &'static str, needed: u32, largest: u32) -> Error {
-    let service::ServiceKey { vip, port, protocol, padding: _ } = key;
-    Error { vip: vip.to_ip(), port: port.get(), protocol: protocol.as_str(), what, needed, largest }
+    let service::ServiceKey { vip, ports, protocol, padding: _ } = key;
+    Error {
+        vip: vip.to_ip(),
+        port: ports.first.get(),
+        protocol: protocol.as_str(),
+        what,
+        needed,
+        largest,
+    }
 }

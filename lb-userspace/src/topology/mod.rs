@@ -13,7 +13,7 @@ use std::{
 
 use lb_common::{
     addr::{Addr, Mac},
-    route::{NextHop, Prefix},
+    route::{NextHop, Prefix, VlanTag},
 };
 
 /// One moment of the kernel's links, routes (main table) and neighbours.
@@ -87,7 +87,12 @@ impl Topology {
     pub fn next_hop(&self, path: &Path) -> Option<NextHop> {
         let link = self.links.get(&path.interface).filter(|link| link.up)?;
         let destination = *self.neighbours.get(&(path.interface, path.neighbour))?;
-        Some(NextHop { interface: path.interface, destination, source: link.mac })
+        Some(NextHop {
+            interface: path.interface,
+            destination,
+            source: link.mac,
+            tags: [VlanTag::NONE; 2],
+        })
     }
 
     /// All destinations that frames can be sent to at once, for the packet path's own lookups:

@@ -66,13 +66,15 @@ fn directory(key: &str, path: &Path) -> Option<Problem> {
 }
 
 pub(super) fn check_limits(limits: &Limits, firewall: &Firewall) -> Vec<Problem> {
-    let Limits { services, backends, slots, routes, denied } = *limits;
+    let Limits { services, backends, slots, routes, denied, flows, pending } = *limits;
     let rows = [
         ("limits.services", services),
         ("limits.backends", backends),
         ("limits.slots", slots),
         ("limits.routes", routes),
         ("limits.denied", denied),
+        ("limits.flows", flows),
+        ("limits.pending", pending),
     ];
     let zeros = rows.into_iter().filter(|(_, limit)| *limit == 0);
     let mut problems: Vec<_> = zeros

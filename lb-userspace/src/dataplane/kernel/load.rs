@@ -9,12 +9,15 @@ use super::{Error, drop_log};
 use crate::config::Limits;
 
 /// The entries of each map that the configuration decides, with its key.
-fn sizes(limits: &Limits) -> [(&'static str, u32, &'static str); 7] {
-    let Limits { services, backends, slots, routes, denied } = *limits;
+fn sizes(limits: &Limits) -> [(&'static str, u32, &'static str); 10] {
+    let Limits { services, backends, slots, routes, denied, flows, pending } = *limits;
     // Place 0 is never used, so that index 0 can mean "none".
     let places = backends.saturating_add(1);
     [
-        (names::SERVICES, services, "services"),
+        (names::SERVICES, limits.service_lines(), "services"),
+        (names::FLOW_COUNTS, services.saturating_add(1), "services"),
+        (names::FLOWS, flows, "flows"),
+        (names::PENDING, pending, "pending"),
         (names::BACKENDS, places, "backends"),
         (names::REPLIES, backends, "backends"),
         (names::TRAFFIC, places, "backends"),
@@ -24,23 +27,57 @@ fn sizes(limits: &Limits) -> [(&'static str, u32, &'static str); 7] {
     ]
 }
 
-/// Loads the object's maps; with a directory, pinned ones are taken over and new ones are pinned.
-pub(super) fn object(limits: &Limits, pins: Option<&Path>) -> Result<Ebpf, Error> {
+/// The read-only switch of the object for frames in several buffers.
+const FRAGS: &str = "FRAGS";
+
+/// A loaded object.
+pub(super) struct Loaded {
+    pub(super) ebpf: Ebpf,
+    /// The program that the kernel took.
+    pub(super) program: &'static str,
+}
+
+/// Loads the object's maps and the program; with a directory, pinned maps are taken over and new
+/// ones are pinned. A kernel that does not know frames in several buffers (before Linux 5.18) gets
+/// the program for frames in one.
+pub(super) fn object(limits: &Limits, pins: Option<&Path>) -> Result<Loaded, Error> {
+    if let Some(dir) = pins {
+        fs::create_dir_all(dir)
+            .map_err(|cause| Error::Io { what: format!("create {}", dir.display()), cause })?;
+        check_sizes(limits, dir)?;
+    }
+    let with_frags = attempt(limits, pins, names::FRAGS_PROGRAM, 1);
+    match with_frags {
+        Err(Error::Program { cause, .. }) => {
+            tracing::debug!("no frames in several buffers: {}", crate::error::with_causes(&cause));
+            attempt(limits, pins, names::PROGRAM, 0)
+        }
+        loaded => loaded,
+    }
+}
+
+fn attempt(
+    limits: &Limits,
+    pins: Option<&Path>,
+    program: &'static str,
+    frags: u8,
+) -> Result<Loaded, Error> {
     let mut loader = EbpfLoader::new();
     for (map, size, _) in sizes(limits) {
         let _: &mut EbpfLoader<'_> = loader.map_max_entries(map, size);
     }
     if let Some(dir) = pins {
-        fs::create_dir_all(dir)
-            .map_err(|cause| Error::Io { what: format!("create {}", dir.display()), cause })?;
-        check_sizes(limits, dir)?;
         for map in names::PINNED {
             let _: &mut EbpfLoader<'_> = loader.map_pin_path(map, dir.join(map));
         }
     }
     let level = drop_log::level();
     let _: &mut EbpfLoader<'_> = loader.override_global(drop_log::LEVEL, &level, true);
-    loader.load(super::super::OBJECT).map_err(|error| Error::Load(Box::new(error)))
+    let _: &mut EbpfLoader<'_> = loader.override_global(FRAGS, &frags, true);
+    let mut ebpf =
+        loader.load(super::super::OBJECT).map_err(|error| Error::Load(Box::new(error)))?;
+    let _: &mut Xdp = self::program(&mut ebpf, program)?;
+    Ok(Loaded { ebpf, program })
 }
 
 /// Refuses pinned maps of other sizes before anything is touched.

@@ -94,6 +94,14 @@ impl<T: aya::Pod> Mapped<T> {
     }
 }
 
+impl<T: aya::Pod> Mapped<T> {
+    /// Stores one word of an entry, after all that was stored before.
+    pub(super) fn store_word(&self, index: u32, word: usize, value: u32) -> Option<()> {
+        self.entry(index)?.get(word)?.store(value, Ordering::Release);
+        Some(())
+    }
+}
+
 impl<T> Drop for Mapped<T> {
     fn drop(&mut self) {
         // SAFETY: the mapping was made by `new` with this length and nothing refers to it any more.

@@ -5,6 +5,7 @@ mod drop_log;
 mod load;
 mod mapped;
 pub mod pins;
+mod services;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -20,7 +21,7 @@ use lb_common::{
     backend::Backend,
     names,
     route::{NextHop, Prefix},
-    service::{Reply, ReplyKey, Service, ServiceKey},
+    service::{Reply, ReplyKey},
     settings::Settings,
     slot::Slot,
     stats::Traffic,
@@ -41,9 +42,11 @@ pub struct Kernel {
     limits: Limits,
     took_over: bool,
     ebpf: Ebpf,
+    /// The program's name: it depends on the kernel.
+    program: &'static str,
     settings: Array<MapData, Settings>,
     denied: LpmTrie<MapData, Addr, u32>,
-    services: HashMap<MapData, ServiceKey, Service>,
+    services: services::Table,
     rings: Mapped<u32>,
     backends: Mapped<Backend>,
     replies: HashMap<MapData, ReplyKey, Reply>,
@@ -56,17 +59,18 @@ pub struct Kernel {
 impl Kernel {
     /// Loads the program; with a directory on a bpffs, over the maps pinned there.
     pub fn load(limits: Limits, pins: Option<&Path>) -> Result<Self, Error> {
-        let mut ebpf = load::object(&limits, pins)?;
+        let load::Loaded { mut ebpf, program } = load::object(&limits, pins)?;
         let settings: Array<_, Settings> = take(&mut ebpf, names::SETTINGS)?;
         let found = settings.get(&0, 0).map_err(map(names::SETTINGS))?;
         let took_over = load::took_over(&found, pins)?;
-        let _: &mut Xdp = load::program(&mut ebpf, names::PROGRAM)?;
+        let lines = mmap(&mut ebpf, names::SERVICES, limits.service_lines())?;
         Ok(Self {
             limits,
+            program,
             took_over,
             settings,
             denied: take(&mut ebpf, names::DENIED)?,
-            services: take(&mut ebpf, names::SERVICES)?,
+            services: services::Table::new(lines).map_err(|services::Full| full())?,
             rings: mmap(&mut ebpf, names::RINGS, limits.slots)?,
             backends: mmap(&mut ebpf, names::BACKENDS, limits.backends.saturating_add(1))?,
             replies: take(&mut ebpf, names::REPLIES)?,
@@ -86,9 +90,9 @@ impl Kernel {
 
     /// The loaded program, for `BPF_PROG_TEST_RUN`.
     pub fn program(&mut self) -> Result<&mut Xdp, Error> {
-        let refused = |cause| Error::Program { name: names::PROGRAM, cause: Box::new(cause) };
-        let program =
-            self.ebpf.program_mut(names::PROGRAM).ok_or(Error::Missing(names::PROGRAM))?;
+        let name = self.program;
+        let refused = |cause| Error::Program { name, cause: Box::new(cause) };
+        let program = self.ebpf.program_mut(name).ok_or(Error::Missing(name))?;
         program.try_into().map_err(refused)
     }
 
@@ -121,7 +125,7 @@ impl Dataplane for Kernel {
         };
         Ok(Actual {
             settings: (settings.abi != 0).then_some(settings),
-            services: collect(self.services.iter(), names::SERVICES)?,
+            services: self.services.read(),
             backends: (1..self.backends.len()).filter_map(occupied).collect(),
             replies: collect(self.replies.iter(), names::REPLIES)?,
             routes: collect(
@@ -160,9 +164,12 @@ impl Dataplane for Kernel {
                 self.rings.store(*place, &slot.word()).ok_or_else(|| beyond(names::RINGS))
             }),
             Op::PutService(key, service) => {
-                self.services.insert(key, service, 0).map_err(map(names::SERVICES))
+                self.services.put(key, service).map_err(|services::Full| full())
             }
-            Op::RemoveService(key) => self.services.remove(key).map_err(map(names::SERVICES)),
+            Op::RemoveService(key) => {
+                self.services.remove(key);
+                Ok(())
+            }
             Op::PutReply(key, reply) => {
                 self.replies.insert(key, reply, 0).map_err(map(names::REPLIES))
             }
@@ -244,6 +251,14 @@ fn map(name: &'static str) -> impl Fn(aya::maps::MapError) -> Error {
 
 fn io(name: &'static str, cause: &dyn std::error::Error) -> Error {
     Error::Io { what: format!("map {name}"), cause: std::io::Error::other(with_causes(cause)) }
+}
+
+fn full() -> Error {
+    let what = format!(
+        "map {}: no line near the service's own is free; raise limits.services",
+        names::SERVICES
+    );
+    Error::Io { what, cause: std::io::ErrorKind::StorageFull.into() }
 }
 
 fn beyond(name: &'static str) -> Error {

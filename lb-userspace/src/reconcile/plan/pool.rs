@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
+    addr::Port,
     backend::Backend,
     checksum::Delta,
     hash::HashKey,
-    service::{self, Reply, ReplyKey, ServiceKey},
+    service::{self, DownPolicy, Reply, ReplyKey, ServiceKey},
     slot::{self, Slot},
 };
 
@@ -227,6 +228,10 @@ fn entry(
         backend_base,
         backend_capacity,
         mode: service.mode,
+        on_down: DownPolicy::RST,
+        id: old.map_or_else(|| layout.id(), |old| old.id),
+        flow_limit: u32::MAX,
+        gue_port: Port::ZERO,
         padding: 0,
     })
 }
@@ -244,7 +249,7 @@ fn line(
         next_hop: backend.next_hop,
         port,
         address_delta: Delta::address(&key.vip, &address),
-        endpoint_delta: Delta::endpoint((&key.vip, key.port), (&address, port)),
+        endpoint_delta: Delta::endpoint((&key.vip, key.ports.first), (&address, port)),
         condition: backend.condition,
         counter,
         ..Backend::FREE

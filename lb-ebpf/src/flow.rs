@@ -1,0 +1,192 @@
+//! Flow: what is remembered where a slot has changed.
+
+use aya_ebpf::{
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
+    btf_maps::{Array, HashMap, LruHashMap},
+    macros::btf_map,
+};
+use lb_common::{
+    backend::Condition,
+    flow::{Choice, Flow, FlowKey, Memory, Moment, Pending, Phase, choose},
+    service::Service,
+    slot::{Index, Slot},
+};
+
+use crate::{backend, parse::Packet};
+
+/// The flows of slots that have changed. Entries take memory as they come.
+#[btf_map]
+static FLOWS: HashMap<FlowKey, Flow, 1_048_576, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Connections that are being opened in slots that have changed: all that a flood of SYNs reaches.
+#[btf_map]
+static PENDING: LruHashMap<FlowKey, Pending, 65536> = LruHashMap::new();
+
+/// By service: the flows that are remembered, and those that there was no room for.
+#[btf_map]
+static FLOW_COUNTS: Array<[u32; 2], 1025, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+/// The node's tick.
+#[btf_map]
+static CLOCK: Array<[u32; 2], 1, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+/// What names a packet's flow.
+#[inline(always)]
+#[must_use]
+pub fn key(service: &Service, packet: &Packet) -> FlowKey {
+    FlowKey {
+        client: packet.source,
+        service: service.id,
+        client_port: packet.source_port,
+        service_port: packet.destination_port,
+    }
+}
+
+/// Decides on a packet of a slot that has changed.
+#[inline(always)]
+#[must_use]
+pub fn decide(service: &Service, key: &FlowKey, slot: Slot, moment: Moment) -> Choice {
+    Choice::from_word(decided(service, key, slot.word(), moment as u32))
+}
+
+/// As [`decide`], for a packet that only speaks of the flow: nothing is remembered of it.
+#[inline(always)]
+#[must_use]
+pub fn look_up(service: &Service, key: &FlowKey, slot: Slot) -> Choice {
+    Choice::from_word(looked_up(service, key, slot.word()))
+}
+
+/// A function of its own, so that the path of stable slots stays short; all in words, as the
+/// verifier wants what functions take and give.
+#[inline(never)]
+fn decided(service: &Service, key: &FlowKey, slot: u32, moment: u32) -> u32 {
+    let moment = match moment {
+        OPENING => Moment::Opening,
+        CLOSING => Moment::Closing,
+        _ => Moment::Amid,
+    };
+    let mut memory = Maps { service, key, now: now() };
+    choose(Slot::from_word(slot).state(), moment, service.on_down, &mut memory).word()
+}
+
+const OPENING: u32 = Moment::Opening as u32;
+const CLOSING: u32 = Moment::Closing as u32;
+
+#[inline(never)]
+fn looked_up(service: &Service, key: &FlowKey, slot: u32) -> u32 {
+    let mut memory = ReadOnly(Maps { service, key, now: now() });
+    choose(Slot::from_word(slot).state(), Moment::Amid, service.on_down, &mut memory).word()
+}
+
+#[inline(always)]
+fn now() -> u32 {
+    CLOCK.get(0).map_or(0, |clock| clock[0])
+}
+
+/// The maps as memory of one flow.
+struct Maps<'a> {
+    service: &'a Service,
+    key: &'a FlowKey,
+    now: u32,
+}
+
+impl Memory for Maps<'_> {
+    #[inline(always)]
+    fn flow(&mut self) -> Option<Flow> {
+        // SAFETY: eight bytes of integers; a torn value is one of a flow that has just changed.
+        unsafe { FLOWS.get(self.key) }.copied()
+    }
+
+    #[inline(always)]
+    fn pending(&mut self) -> Option<Index> {
+        // SAFETY: as above.
+        unsafe { PENDING.get(self.key) }.copied().and_then(|note| note.fresh(self.now))
+    }
+
+    #[inline(always)]
+    fn touch(&mut self, closing: bool) {
+        let Some(flow) = FLOWS.get_ptr_mut(self.key) else { return };
+        // SAFETY: words that every CPU may store, whoever is last.
+        let flow = unsafe { &mut *flow };
+        if flow.seen != self.now {
+            flow.seen = self.now;
+        }
+        if closing {
+            flow.phase = Phase::CLOSING;
+        }
+    }
+
+    #[inline(always)]
+    fn remember(&mut self, backend: Index, closing: bool) -> bool {
+        let phase = if closing { Phase::CLOSING } else { Phase::OPEN };
+        let flow = Flow { backend, phase, seen: self.now };
+        if let Some(existing) = FLOWS.get_ptr_mut(self.key) {
+            // SAFETY: as above.
+            unsafe { *existing = flow };
+            return true;
+        }
+        let Some(counts) = FLOW_COUNTS.get_ptr_mut(self.service.id) else { return false };
+        // SAFETY: words that every CPU may store. A count that two CPUs add to at once may lose one
+        // of them, until userspace counts the flows themselves.
+        let [held, refused] = unsafe { &mut *counts };
+        if *held < self.service.flow_limit && FLOWS.insert(self.key, flow, 0).is_ok() {
+            *held += 1;
+            return true;
+        }
+        *refused += 1;
+        false
+    }
+
+    #[inline(always)]
+    fn note(&mut self, backend: Index) {
+        let note = Pending { backend, padding: 0, noted: self.now };
+        // Without the note the connection counts as older than the change.
+        let _: Result<(), i32> = PENDING.insert(self.key, note, 0);
+    }
+
+    #[inline(always)]
+    fn forget_pending(&mut self) {
+        // It may have been evicted meanwhile.
+        let _: Result<(), i32> = PENDING.remove(self.key);
+    }
+
+    #[inline(always)]
+    fn is_down(&mut self, index: Index) -> bool {
+        backend::at(backend::place(self.service, index))
+            .is_ok_and(|backend| backend.condition.contains(Condition::DOWN))
+    }
+}
+
+/// The maps, read only.
+struct ReadOnly<'a>(Maps<'a>);
+
+impl Memory for ReadOnly<'_> {
+    #[inline(always)]
+    fn flow(&mut self) -> Option<Flow> {
+        self.0.flow()
+    }
+
+    #[inline(always)]
+    fn pending(&mut self) -> Option<Index> {
+        self.0.pending()
+    }
+
+    #[inline(always)]
+    fn touch(&mut self, _: bool) {}
+
+    #[inline(always)]
+    fn remember(&mut self, _: Index, _: bool) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn note(&mut self, _: Index) {}
+
+    #[inline(always)]
+    fn forget_pending(&mut self) {}
+
+    #[inline(always)]
+    fn is_down(&mut self, index: Index) -> bool {
+        self.0.is_down(index)
+    }
+}
