@@ -326,7 +326,10 @@ mod tests {
                 }
             }
             let longest = lines.iter().max().copied();
-            assert!(longest <= Some(6), "bit {bit}: {longest:?} of 4096 keys in one of 16384 lines");
+            assert!(
+                longest <= Some(6),
+                "bit {bit}: {longest:?} of 4096 keys in one of 16384 lines"
+            );
         }
     }
 }

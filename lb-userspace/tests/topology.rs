@@ -13,11 +13,8 @@ use std::{
     time::Duration,
 };
 
-use lb_common::{
-    addr::Mac,
-    route::{NextHop, Prefix, VlanTag},
-};
-use lb_userspace::topology::{Path, Route, Topology, Vlan, netlink};
+use lb_common::route::Prefix;
+use lb_userspace::topology::{Path, Route, Topology, netlink};
 use netns::{Namespace, connect};
 use tokio::{sync::watch, time::timeout};
 
@@ -164,60 +161,34 @@ fn a_snapshot_has_links_addresses_routes_and_neighbours() {
         ];
         expected.sort_by_key(|r| r.prefix);
         assert_eq!(routes, expected);
-        let on_link = Path { neighbour: ip("10.7.0.9"), interface: index, on_link: true, mtu: 1500 };
+        let on_link =
+            Path { neighbour: ip("10.7.0.9"), interface: index, on_link: true, mtu: 1500 };
         assert_eq!(topology.path(ip("10.7.0.9")), Some(on_link));
         assert!(topology.next_hop(&on_link).is_some());
     });
 }
 
 #[test]
-fn vlan_devices_have_tags_and_links_below() {
+fn paths_have_the_mtu_of_link_and_route_and_links_their_lasting_addresses() {
     let site = Site::new();
     for command in [
-        "link add link lb0 name lb0.100 type vlan proto 802.1ad id 100",
-        "link add link lb0.100 name lb0.100.7 mtu 1400 type vlan id 7",
-        "addr add 10.7.9.1/24 dev lb0.100.7",
-        "addr add 2001:db8:9::1/64 dev lb0.100.7 nodad",
-        "addr add 2001:db8:9::2/64 dev lb0.100.7 nodad preferred_lft 0",
-        "link set lb0.100 up",
-        "link set lb0.100.7 up address 02:00:00:00:07:01",
-        "neigh add 10.7.9.9 dev lb0.100.7 lladdr 02:00:00:00:00:09",
-        "route add 192.0.2.0/24 via 10.7.9.9 mtu 1300",
+        "link set lb0 mtu 1400",
+        "route add 192.0.2.0/24 via 10.7.0.2 mtu 1300",
+        "addr add 10.7.0.4/24 dev lb0",
+        "addr add 2001:db8:7::4/64 dev lb0 nodad preferred_lft 0",
     ] {
         let _ = site.node(command);
     }
     site.test(|| async {
         let topology = netlink::snapshot().await.unwrap();
-        let [lowest, middle, top] =
-            ["lb0", "lb0.100", "lb0.100.7"].map(|name| topology.interface(name).unwrap());
-        let [outer, inner] = [VlanTag::new(0x88a8, 100), VlanTag::new(0x8100, 7)];
-        assert_eq!(topology.links[&lowest].vlan, None);
-        assert_eq!(topology.links[&middle].vlan, Some(Vlan { lower: lowest, tag: outer }));
-        assert_eq!(topology.links[&top].vlan, Some(Vlan { lower: middle, tag: inner }));
-        let lasting = &topology.links[&top].addresses;
-        assert!(lasting.contains(&ip("10.7.9.1")) && lasting.contains(&ip("2001:db8:9::1")));
-        assert!(!lasting.contains(&ip("2001:db8:9::2")), "it is deprecated");
-
-        let [near, far] =
-            ["10.7.9.9", "192.0.2.1"].map(|address| topology.path(ip(address)).unwrap());
-        assert_eq!((near.interface, near.mtu, far.mtu), (top, 1400, 1300));
-        let expected = NextHop {
-            interface: lowest,
-            destination: Mac([2, 0, 0, 0, 0, 9]),
-            source: Mac([2, 0, 0, 0, 7, 1]),
-            tags: [outer, inner],
-        };
-        assert_eq!([near, far].map(|path| topology.next_hop(&path)), [Some(expected); 2]);
-    });
-    let _ = site.node("link add link lb0 name away type vlan id 9");
-    let _ = site.node(&format!("link set away netns {}", site.far.path()));
-    let _ = site.far("link set away up");
-    site.far.enter(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let topology = runtime.block_on(netlink::snapshot()).unwrap();
-        let away = topology.interface("away").unwrap();
-        assert_eq!(topology.links[&away].vlan.map(|vlan| vlan.lower), Some(0), "it is elsewhere");
-        assert_eq!(topology.egress(away), None);
+        let mtu = |address| topology.path(ip(address)).unwrap().mtu;
+        assert_eq!([mtu("10.7.0.2"), mtu("2001:db8:7::2"), mtu("192.0.2.1")], [1400, 1400, 1300]);
+        let link = &topology.links[&topology.interface("lb0").unwrap()];
+        let lasting: Vec<_> = link.addresses.iter().filter(|it| it.is_ipv4()).collect();
+        assert_eq!(lasting, [&ip("10.7.0.1"), &ip("10.7.0.4")]);
+        assert!(link.addresses.contains(&ip("2001:db8:7::1")));
+        assert!(!link.addresses.contains(&ip("2001:db8:7::4")), "it is deprecated");
+        assert_eq!(link.vlan, None);
     });
 }
 

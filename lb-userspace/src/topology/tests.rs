@@ -80,9 +80,7 @@ fn the_longest_prefix_wins_then_the_smallest_metric() {
 #[test]
 fn a_next_hop_needs_a_resolved_neighbour_and_a_link_that_is_up() {
     let topology = topology(vec![], &[(1, "10.0.0.7"), (3, "10.0.3.7")]);
-    let next_hop = |neighbour, interface| {
-        topology.next_hop(&via(neighbour, interface, true))
-    };
+    let next_hop = |neighbour, interface| topology.next_hop(&via(neighbour, interface, true));
     assert_eq!(next_hop("10.0.0.7", 1), Some(hop(1)));
     assert_eq!(next_hop("10.0.0.8", 1), None);
     assert_eq!(next_hop("10.0.0.7", 2), None);
@@ -151,9 +149,8 @@ fn the_shortest_of_link_and_route_limits_packets() {
     let mut routes = vec![route("10.0.0.0/24", None, 1, 0), route("10.0.1.0/24", None, 1, 0)];
     routes[1].mtu = Some(1400);
     let mut topology = topology(routes, &[]);
-    let mtus = |topology: &Topology| {
-        ["10.0.0.7", "10.0.1.7"].map(|to| topology.path(ip(to)).unwrap().mtu)
-    };
+    let mtus =
+        |topology: &Topology| ["10.0.0.7", "10.0.1.7"].map(|to| topology.path(ip(to)).unwrap().mtu);
     assert_eq!(mtus(&topology), [1500, 1400]);
     topology.links.get_mut(&1).unwrap().mtu = 1280;
     assert_eq!(mtus(&topology), [1280, 1280]);

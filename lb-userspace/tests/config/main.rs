@@ -106,9 +106,10 @@ fn tunnels_ranges_and_rates_can_be_configured() {
                 [[service]]\nname = 'one'\nvip = '192.0.2.10'\nport = 8000\nforward = 'nat'\n\
                 backend = [{ address = '10.1.0.1', port = 80 }]\n";
     let Loaded { config, .. } = file::parse(text, "lb.toml").expect("valid");
-    let source = [Prefix::new([10, 0, 0, 0].into(), 28), "fd00::".parse().ok().and_then(|ip| {
-        Prefix::new(std::net::IpAddr::V6(ip), 96)
-    })];
+    let source = [
+        Prefix::new([10, 0, 0, 0].into(), 28),
+        "fd00::".parse().ok().and_then(|ip| Prefix::new(std::net::IpAddr::V6(ip), 96)),
+    ];
     assert!(config.node.tunnel_source.iter().copied().map(Some).eq(source));
     assert_eq!(config.answers, Answers { echo: 0, errors: 7, resets: 8 });
     let [all, some, one] = &config.services[..] else { panic!("three services") };

@@ -116,11 +116,12 @@ pub(crate) const KEYS_AND_TYPES: &[Case] = &[
         ],
     ),
     Case(
-        &[NODE, "[[service]]\nname = 'web'\nvip = '192.0.2.10'\nport = '8100-8000'\nforward = 'l2'\n"],
         &[
-            "7: service[0].port: `8100-8000` is not a range of ports; write a number such as 80, a \
-             range such as \"8000-8100\", or \"any\"",
+            NODE,
+            "[[service]]\nname = 'web'\nvip = '192.0.2.10'\nport = '8100-8000'\nforward = 'l2'\n",
         ],
+        &["7: service[0].port: `8100-8000` is not a range of ports; write a number such as 80, a \
+             range such as \"8000-8100\", or \"any\""],
     ),
     Case(
         &[NODE, "[[service]]\nname = 'web'\nvip = '192.0.2.10'\nport = [80]\nforward = 'l2'\n"],
@@ -322,7 +323,7 @@ pub(crate) const RULES: &[Case] = &[
             NODE,
             "[[service]]\nname = 'w'\nvip = '192.0.2.10'\nport = '8000-8100'\nforward = 'ipip'\n\
              window = '25h'\n",
-            "backend = [{ address = '10.0.0.11', port = 8000 }, { address = '10.0.0.11', port = 8001 }]\n",
+            "backend = [{ address = '10.0.0.11', port = 8000 }, { address = '10.0.0.12', port = 8001 }]\n",
         ],
         &[
             "9: service[0].window: 1day 1h is no window; use whole seconds, \"1s\" to \"24h\"",

@@ -43,8 +43,12 @@ fn link(name: &str, addresses: &[&str]) -> Link {
 /// `eth0` (2), on it the VLAN 7 (3); a router, behind which routes take less.
 fn topology() -> Topology {
     let prefix = |text: &str, length| Prefix::new(ip(text), length).unwrap();
-    let route = |prefix, gateway: Option<&str>, interface, mtu| {
-        Route { prefix, gateway: gateway.map(ip), interface, metric: 0, mtu }
+    let route = |prefix, gateway: Option<&str>, interface, mtu| Route {
+        prefix,
+        gateway: gateway.map(ip),
+        interface,
+        metric: 0,
+        mtu,
     };
     let vlan = Some(Vlan { lower: 2, tag: VlanTag::new(0x8100, 7) });
     let eth0 = link("eth0", &["169.254.0.1", "203.0.113.10", "10.0.0.1", "10.0.0.2", "fe80::1"]);
@@ -76,7 +80,8 @@ fn stages_are_on_where_there_is_something_to_do() {
     assert_eq!(stages(&service("one", "80", "forward = 'ipip'")), Stages::NONE);
     assert_eq!(stages(&service("some", "'8000-8100'", "forward = 'l2'")), Stages::RANGES);
     assert_eq!(stages(&service("all", "'any'", "forward = 'gue'")), Stages::RANGES);
-    let several = service("one", "80", "forward = 'nat'") + &service("all", "'any'", "forward = 'l2'");
+    let several =
+        service("one", "80", "forward = 'nat'") + &service("all", "'any'", "forward = 'l2'");
     assert_eq!(stages(&several), Stages::RANGES.with(Stages::REPLY));
     assert_eq!(stages("[firewall]\ndeny = ['192.0.2.0/24']\n"), Stages::FIREWALL);
 }
@@ -159,10 +164,8 @@ fn packets_leave_by_the_link_below_a_vlan() {
 
     // The neighbour is forgotten: the last hop serves on.
     inputs.neighbours.clear();
-    let last_hops = LastHops {
-        backends: [(ip("10.7.0.11"), backend.next_hop)].into(),
-        ..LastHops::default()
-    };
+    let last_hops =
+        LastHops { backends: [(ip("10.7.0.11"), backend.next_hop)].into(), ..LastHops::default() };
     let (drains, health) = (&Drains::new(), &View::new());
     let topology = &inputs;
     let after = derive(Inputs { config: &config, drains, health, topology, last_hops: &last_hops });

@@ -122,9 +122,8 @@ impl Search<'_> {
 /// What a packet should find: the service with the fewest ports.
 fn wanted(model: &Model, vip: &Addr, port: Port, protocol: Protocol) -> Option<Service> {
     let width = |ports: Ports| ports.last.get() - ports.first.get();
-    let fits = |key: &ServiceKey| {
-        key.vip == *vip && key.protocol == protocol && key.ports.contains(port)
-    };
+    let fits =
+        |key: &ServiceKey| key.vip == *vip && key.protocol == protocol && key.ports.contains(port);
     let found = model.iter().filter(|(key, _)| fits(key));
     found.min_by_key(|(key, _)| width(key.ports)).map(|(_, service)| *service)
 }
@@ -263,8 +262,7 @@ fn regular_4096_services_fit() {
         for (first, step) in [(80, 1), (1000, 10)] {
             let v4 = |n: u32| Addr::from_v4((0xcb00_7100 + n).to_be_bytes());
             let v6 = |n: u128| Addr::from_v6((0x2001_0db8 << 96 | n | 1).to_be_bytes());
-            let [host, net, site] =
-                [4, 64, 80].map(|bit| move |n: u32| v6(u128::from(n) << bit));
+            let [host, net, site] = [4, 64, 80].map(|bit| move |n: u32| v6(u128::from(n) << bit));
             for vip in [&v4 as &dyn Fn(u32) -> Addr, &host, &net, &site] {
                 let keys = (1..=vips).flat_map(|n| {
                     let port = move |n: u16| Port::new(first + n * step);
