@@ -88,7 +88,7 @@ mod programs {
 
     /// Passes everything: for the far end of a veth, which takes frames from `XDP_TX` only while
     /// it has a program of its own.
-    #[xdp]
+    #[xdp(frags)]
     pub(crate) fn lb_pass(_: XdpContext) -> u32 {
         xdp_action::XDP_PASS
     }

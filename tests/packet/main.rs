@@ -3,6 +3,7 @@
 
 mod agree;
 mod extension;
+mod flood;
 mod forward;
 mod malformed;
 mod pass;

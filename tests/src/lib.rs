@@ -20,8 +20,10 @@ pub mod pcap;
 pub mod plan;
 pub mod process;
 pub mod run;
+pub mod sessions;
 pub mod site;
 pub mod traffic;
+pub mod upload;
 pub mod workspace;
 
 pub use error::Error;
