@@ -21,6 +21,7 @@ pub mod layout;
 pub mod names;
 #[cfg(feature = "user")]
 mod pod;
+pub mod ports;
 pub mod route;
 pub mod service;
 pub mod settings;

@@ -136,7 +136,14 @@ mod tests {
     fn interfaces_have_indexes_and_a_missing_one_is_named_with_those_that_exist() {
         let mut topology = Topology::default();
         for (index, name) in [(1, "lo"), (5, "eth0"), (7, "eth1")] {
-            let link = Link { name: name.into(), mac: Mac([0; 6]), up: false };
+            let link = Link {
+                name: name.into(),
+                mac: Mac([0; 6]),
+                up: false,
+                mtu: 1500,
+                vlan: None,
+                addresses: Vec::new(),
+            };
             let _ = topology.links.insert(index, link);
         }
         let found = interfaces(&["eth1".into(), "eth0".into()], &topology).unwrap();

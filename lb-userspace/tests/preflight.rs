@@ -20,6 +20,7 @@ fn node(dir: &tempfile::TempDir, bpffs: &Path) -> Node {
         runtime_dir: dir.path().join("run"),
         pin_dir: bpffs.join("node/pins"),
         seed: [0; 16],
+        tunnel_source: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What people and programs talk to: HTTP and JSON over a Unix socket.
 
 pub mod client;
+pub mod ports;
 pub mod server;
 pub mod types;

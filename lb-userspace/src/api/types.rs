@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use lb_common::service::Ports;
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/status`: the node as a whole.
@@ -50,10 +51,15 @@ pub struct Service {
     pub vip: IpAddr,
     /// `tcp` or `udp`.
     pub protocol: String,
-    /// Its port.
-    pub port: u16,
-    /// `l2` or `nat`.
+    /// Its ports: a number, `"8000-8100"` or `"any"`.
+    #[serde(with = "super::ports")]
+    pub port: Ports,
+    /// `l2`, `nat`, `ipip` or `gue`.
     pub forward: String,
+    /// How long after a change a flow may show that it is older, in seconds.
+    pub window_seconds: u64,
+    /// What becomes of the flows of a backend that is down: `rst`, `rehash` or `drop`.
+    pub on_down: String,
     /// The slots of its ring.
     pub ring_size: u32,
     /// Its backends.
@@ -73,8 +79,9 @@ pub struct Backend {
     pub name: String,
     /// Its address.
     pub address: IpAddr,
-    /// Its port.
-    pub port: u16,
+    /// Its port, or the service's ports where those are several.
+    #[serde(with = "super::ports")]
+    pub port: Ports,
     /// Its weight.
     pub weight: u16,
     /// What the operator wants of it.

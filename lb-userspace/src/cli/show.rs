@@ -1,6 +1,6 @@
 //! `lb status`, `lb service list` and `lb backend list`.
 
-use std::{fmt::Write, net::SocketAddr, time::Duration};
+use std::{fmt::Write, time::Duration};
 
 use super::{
     Error,
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::api::{
     client::Client,
+    ports::endpoint,
     types::{Backend, Service, Status},
 };
 
@@ -65,6 +66,8 @@ fn service_table(services: &[Service], colour: bool) -> String {
         Column::Text("VIP"),
         Column::Text("PROTOCOL"),
         Column::Text("FORWARD"),
+        Column::Number("WINDOW"),
+        Column::Text("ON DOWN"),
         Column::Number("UP"),
         Column::Number("RING"),
         Column::Number("PACKETS"),
@@ -78,6 +81,8 @@ fn service_table(services: &[Service], colour: bool) -> String {
             protocol,
             port,
             forward,
+            window_seconds,
+            on_down,
             ring_size,
             backends,
             backends_up,
@@ -85,9 +90,11 @@ fn service_table(services: &[Service], colour: bool) -> String {
         } = service;
         table.row(vec![
             cell(&name),
-            cell(&SocketAddr::new(*vip, *port)),
+            cell(&endpoint(*vip, *port)),
             cell(&protocol),
             cell(&forward),
+            cell(&humantime::format_duration(Duration::from_secs(*window_seconds))),
+            cell(&on_down),
             cell(&format!("{backends_up}/{backends}")),
             cell(&ring_size),
             cell(&units::count(traffic.packets)),
@@ -151,7 +158,7 @@ fn backend_table(backends: &[Backend], colour: bool) -> String {
         table.row(vec![
             cell(&service),
             cell(&name),
-            cell(&SocketAddr::new(*address, *port)),
+            cell(&endpoint(*address, *port)),
             cell(&weight),
             cell(&units::percent(*share)),
             table::admin(*admin),

@@ -1,9 +1,9 @@
 //! `lb stats`.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use comfy_table::Cell;
-use lb_common::verdict::Verdict;
+use lb_common::{service::Ports, verdict::Verdict};
 
 use super::{
     Error,
@@ -55,10 +55,10 @@ struct Rates<'a> {
     backends: BTreeMap<Key<'a>, Traffic>,
 }
 
-type Key<'a> = (&'a str, &'a str, SocketAddr);
+type Key<'a> = (&'a str, &'a str, IpAddr, Ports);
 
 fn key(backend: &Backend) -> Key<'_> {
-    (&backend.service, &backend.name, SocketAddr::new(backend.address, backend.port))
+    (&backend.service, &backend.name, backend.address, backend.port)
 }
 
 impl<'a> Rates<'a> {
@@ -167,7 +167,7 @@ mod tests {
             service: "web".into(),
             name: "web1".into(),
             address: [10, 0, 0, 11].into(),
-            port: 80,
+            port: Ports::one(lb_common::addr::Port::new(80)),
             weight: 1,
             admin: Admin::Ready,
             health: Health::Up,

@@ -78,7 +78,7 @@ fn apply(config: &mut Config, change: &Change) -> Result<BTreeSet<usize>, Reject
             let backend = Backend {
                 name: name.clone().unwrap_or_else(|| address.to_string()),
                 address: *address,
-                port: port.unwrap_or(service.port),
+                port: port.unwrap_or_else(|| service.default_port()),
                 weight: weight.unwrap_or(1),
             };
             if !service.backends.contains(&backend) {

@@ -18,7 +18,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use lb_common::{
     addr::{Port, Protocol},
     route::Prefix,
-    service::{ForwardMode, ServiceKey},
+    service::{DownPolicy, ForwardMode, Ports, ServiceKey},
 };
 
 /// The ring sizes that can be configured: primes, so that Maglev's steps visit every slot.
@@ -27,6 +27,13 @@ pub const RING_SIZES: &[u32] = &[1021, 2039, 4093, 8191, 16381, 32749, 65537, 13
 pub const DEFAULT_RING_SIZE: u32 = 65537;
 /// The seed of a node that configures none: public, so that only the ring's order is fixed by it.
 pub const DEFAULT_SEED: [u8; 16] = *b"lb default seed!";
+/// The UDP port that IANA gives to GUE, of a service that configures none.
+pub const DEFAULT_GUE_PORT: u16 = 6080;
+/// The flows that a service which configures no other number remembers at most.
+pub const DEFAULT_FLOW_TABLE: u32 = 65_536;
+/// The services of several ports that a VIP may have for one protocol: all of them are looked at
+/// for a packet whose port has no service of its own.
+pub const VIP_RANGES: usize = 4;
 /// The largest weight of a backend.
 pub const MAX_WEIGHT: u16 = 1000;
 
@@ -39,6 +46,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is refused before any service is looked up.
     pub firewall: Firewall,
+    /// The answers that the node itself may give.
+    pub answers: Answers,
     /// The services, in the file's order; names and keys are unique.
     pub services: Vec<Service>,
 }
@@ -56,16 +65,20 @@ pub struct Node {
     pub pin_dir: PathBuf,
     /// The secret of the flow hash, the same on all nodes of a cluster.
     pub seed: [u8; 16],
+    /// Where tunnel packets come from, at most one prefix of each family; the node's own address
+    /// of a family that has none.
+    pub tunnel_source: Vec<Prefix>,
 }
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { interfaces, mode, runtime_dir, pin_dir, seed: _ } = self;
+        let Self { interfaces, mode, runtime_dir, pin_dir, seed: _, tunnel_source } = self;
         f.debug_struct("Node")
             .field("interfaces", interfaces)
             .field("mode", mode)
             .field("runtime_dir", runtime_dir)
             .field("pin_dir", pin_dir)
+            .field("tunnel_source", tunnel_source)
             .finish_non_exhaustive()
     }
 }
@@ -137,6 +150,24 @@ pub struct Firewall {
     pub deny: Vec<Prefix>,
 }
 
+/// The answers that the node itself may give, per second and CPU; as many may come at once after
+/// silence. With 0 it gives none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// Replies to echo requests for a VIP.
+    pub echo: u32,
+    /// ICMP errors: too big for a tunnel, port unreachable.
+    pub errors: u32,
+    /// TCP resets of connections whose backend is down.
+    pub resets: u32,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self { echo: 1000, errors: 1000, resets: 10_000 }
+    }
+}
+
 /// One service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
@@ -146,10 +177,18 @@ pub struct Service {
     pub vip: IpAddr,
     /// TCP or UDP.
     pub protocol: Protocol,
-    /// 1 to 65535.
-    pub port: u16,
+    /// The ports that clients talk to.
+    pub ports: Ports,
     /// How packets reach the backends.
     pub forward: ForwardMode,
+    /// The UDP port that backends receive GUE at.
+    pub gue_port: u16,
+    /// How long after a change of the pool a flow may show that it is older: whole seconds.
+    pub window: Duration,
+    /// The flows that are remembered at most.
+    pub flow_table: u32,
+    /// What becomes of the flows of a backend that is down.
+    pub on_down: DownPolicy,
     /// One of [`RING_SIZES`].
     pub ring_size: u32,
     /// How backends are checked; `None`: they count as up.
@@ -162,8 +201,28 @@ impl Service {
     /// What names the service in a packet.
     #[must_use]
     pub fn key(&self) -> ServiceKey {
-        ServiceKey::new(self.vip.into(), Port::new(self.port), self.protocol)
+        ServiceKey::with_ports(self.vip.into(), self.ports, self.protocol)
     }
+
+    /// The port of a backend that configures none: the service's, or the first of several; 0 where
+    /// the service has every port.
+    #[must_use]
+    pub fn default_port(&self) -> u16 {
+        self.ports.first.get()
+    }
+}
+
+/// The window of a service that configures none.
+#[must_use]
+pub fn default_window(protocol: Protocol) -> Duration {
+    Duration::from_secs(if protocol == Protocol::UDP { 60 } else { 3600 })
+}
+
+/// The policy of a service that configures none: TCP clients connect anew at once, UDP ones would
+/// hardly notice the answer.
+#[must_use]
+pub fn default_on_down(protocol: Protocol) -> DownPolicy {
+    if protocol == Protocol::UDP { DownPolicy::REHASH } else { DownPolicy::RST }
 }
 
 /// One real server of a pool.
@@ -171,12 +230,20 @@ impl Service {
 pub struct Backend {
     /// Its name, unique within the service; the same machine has the same name in all services.
     pub name: String,
-    /// Its address, of the VIP's family.
+    /// Its address; of the VIP's family, unless the packets travel in a tunnel.
     pub address: IpAddr,
-    /// Its port: the service's unless `nat` rewrites it.
+    /// Its port: [`Service::default_port`] unless `nat` rewrites it.
     pub port: u16,
     /// Its share in relation to the others, 0 (no flows) to [`MAX_WEIGHT`].
     pub weight: u16,
+}
+
+impl Backend {
+    /// The ports that it serves `service` at.
+    #[must_use]
+    pub fn ports(&self, service: &Service) -> Ports {
+        if service.ports.is_one() { Ports::one(Port::new(self.port)) } else { service.ports }
+    }
 }
 
 /// How the backends of a service are checked.

@@ -2,23 +2,37 @@
 
 use std::{cell::RefCell, path::PathBuf, time::Duration};
 
-use lb_common::addr::Protocol;
+use lb_common::{addr::Protocol, service::ForwardMode};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    AttachMode, Backend, Check, CheckKind, Config, DEFAULT_RING_SIZE, DEFAULT_SEED, Firewall,
-    Limits, Node, Service,
+    Answers, AttachMode, Backend, Check, CheckKind, Config, DEFAULT_FLOW_TABLE, DEFAULT_GUE_PORT,
+    DEFAULT_RING_SIZE, DEFAULT_SEED, Firewall, Limits, Node, Service, default_on_down,
+    default_window,
     document::{Reported, Table, all},
     validate::Problem,
     value::{self, Fault},
 };
 
-const ROOT: &[&str] = &["node", "limits", "firewall", "service"];
-const NODE: &[&str] = &["interfaces", "mode", "runtime_dir", "pin_dir", "seed"];
+const ROOT: &[&str] = &["node", "limits", "answers", "firewall", "service"];
+const NODE: &[&str] = &["interfaces", "mode", "runtime_dir", "pin_dir", "seed", "tunnel_source"];
 const LIMITS: &[&str] = &["services", "backends", "slots", "routes", "denied", "flows", "pending"];
+const ANSWERS: &[&str] = &["echo", "errors", "resets"];
 const FIREWALL: &[&str] = &["deny"];
-const SERVICE: &[&str] =
-    &["name", "vip", "protocol", "port", "forward", "ring_size", "check", "backend"];
+const SERVICE: &[&str] = &[
+    "name",
+    "vip",
+    "protocol",
+    "port",
+    "forward",
+    "gue_port",
+    "ring_size",
+    "window",
+    "flow_table",
+    "on_down",
+    "check",
+    "backend",
+];
 const CHECK: &[&str] = &["type", "path", "port", "interval", "timeout", "rise", "fall"];
 const BACKEND: &[&str] = &["name", "address", "port", "weight"];
 
@@ -27,6 +41,7 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("", ROOT),
     ("node", NODE),
     ("limits", LIMITS),
+    ("answers", ANSWERS),
     ("firewall", FIREWALL),
     ("service", SERVICE),
     ("service.check", CHECK),
@@ -54,6 +69,7 @@ pub(super) fn read(document: &DeTable<'_>) -> Content {
 
     let node = node(&root, &mut warnings);
     let limits = limits(&root);
+    let answers = answers(&root);
     let firewall = root.table("firewall", FIREWALL).and_then(|table| firewall(&table));
     let (mut services, mut places) = (Vec::new(), Vec::new());
     for (place, table) in root.tables("service", SERVICE).unwrap_or_default().iter().enumerate() {
@@ -62,7 +78,8 @@ pub(super) fn read(document: &DeTable<'_>) -> Content {
             places.push(place);
         }
     }
-    let config = Config { node, limits, firewall: firewall.unwrap_or_default(), services };
+    let firewall = firewall.unwrap_or_default();
+    let config = Config { node, limits, firewall, answers, services };
     Content { config, places, problems: problems.into_inner(), warnings }
 }
 
@@ -74,6 +91,7 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
         runtime_dir: PathBuf::from("/run/lb"),
         pin_dir: PathBuf::from("/sys/fs/bpf/lb"),
         seed: DEFAULT_SEED,
+        tunnel_source: Vec::new(),
     };
     let Ok(table) = root.table("node", NODE) else { return defaults };
     let interfaces = table.list("interfaces", value::text);
@@ -92,6 +110,7 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
         runtime_dir: directory(&table, "runtime_dir", defaults.runtime_dir),
         pin_dir: directory(&table, "pin_dir", defaults.pin_dir),
         seed: seed.ok().flatten().unwrap_or(defaults.seed),
+        tunnel_source: table.list("tunnel_source", value::prefix).unwrap_or_default(),
     }
 }
 
@@ -115,6 +134,18 @@ fn limits(root: &Table<'_>) -> Limits {
     }
 }
 
+/// As [`node`]: what cannot be read gets its default.
+fn answers(root: &Table<'_>) -> Answers {
+    let defaults = Answers::default();
+    let Ok(table) = root.table("answers", ANSWERS) else { return defaults };
+    let rate = |key, default| table.or(key, default, value::rate).unwrap_or(default);
+    Answers {
+        echo: rate("echo", defaults.echo),
+        errors: rate("errors", defaults.errors),
+        resets: rate("resets", defaults.resets),
+    }
+}
+
 fn firewall(table: &Table<'_>) -> Result<Firewall, Reported> {
     Ok(Firewall { deny: table.list("deny", value::prefix)? })
 }
@@ -123,26 +154,46 @@ fn service(table: &Table<'_>) -> Result<Service, Reported> {
     let name = table.required("name", "\"web\"", value::text);
     let vip = table.required("vip", "\"192.0.2.10\"", value::address);
     let protocol = table.or("protocol", Protocol::TCP, value::protocol);
-    let port = table.required("port", "80", value::port);
-    let forward = table.required("forward", "\"l2\"` or `forward = \"nat\"", value::forward_mode);
+    let ports = table.required("port", "80", value::ports);
+    let forward = table.required("forward", "\"l2\"", value::forward_mode);
+    let gue_port = gue_port(table, forward);
     let ring_size = table.or("ring_size", DEFAULT_RING_SIZE, value::count);
+    // Where the protocol is unreadable, this service ends here anyway.
+    let usual = protocol.unwrap_or(Protocol::TCP);
+    let window = table.or("window", default_window(usual), value::duration);
+    let flow_table = table.or("flow_table", DEFAULT_FLOW_TABLE, value::count);
+    let on_down = table.or("on_down", default_on_down(usual), value::down_policy);
     let check = table.optional_table("check", CHECK);
     let check = check.and_then(|table| table.as_ref().map(self::check).transpose());
     let backends = table.tables("backend", BACKEND).and_then(|backends| {
-        // Where the service's own port is unreadable, this service ends here anyway.
-        let default_port = port.unwrap_or_default();
+        let default_port = ports.map_or(0, |ports| ports.first.get());
         all(backends.into_iter().map(|table| backend(&table?, default_port)))
     });
     Ok(Service {
         name: name?,
         vip: vip?,
         protocol: protocol?,
-        port: port?,
+        ports: ports?,
         forward: forward?,
+        gue_port: gue_port?,
         ring_size: ring_size?,
+        window: window?,
+        flow_table: flow_table?,
+        on_down: on_down?,
         check: check?,
         backends: backends?,
     })
+}
+
+fn gue_port(table: &Table<'_>, forward: Result<ForwardMode, Reported>) -> Result<u16, Reported> {
+    match (table.optional("gue_port", value::port)?, forward) {
+        (Some(_), Ok(mode)) if mode != ForwardMode::GUE => {
+            let message = format!("`forward = \"{}\"` does not use it", mode.as_str());
+            let remedy = "remove it, or set `forward = \"gue\"`";
+            Err(table.fault("gue_port", Fault::new(message, remedy)))
+        }
+        (port, _) => Ok(port.unwrap_or(DEFAULT_GUE_PORT)),
+    }
 }
 
 fn backend(table: &Table<'_>, default_port: u16) -> Result<Backend, Reported> {

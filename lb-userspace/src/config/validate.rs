@@ -2,6 +2,7 @@
 //!
 //! Here are the rules that look at several services; `node` and `service` have the others.
 
+mod keys;
 mod node;
 mod service;
 
@@ -37,7 +38,7 @@ impl Problem {
 /// Checks all rules; an empty answer means a valid configuration.
 #[must_use]
 pub fn check(config: &Config) -> Vec<Problem> {
-    let Config { node, limits, firewall, services } = config;
+    let Config { node, limits, firewall, answers: _, services } = config;
     let mut problems = node::check(node);
     problems.extend(node::check_limits(limits, firewall));
     for (index, service) in services.iter().enumerate() {
@@ -45,7 +46,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     }
     problems.extend(sums(config));
     problems.extend(names(services));
-    problems.extend(keys(services));
+    problems.extend(keys::check(services));
     problems.extend(vips_as_backends(services));
     problems.extend(replies(services));
     problems
@@ -73,7 +74,7 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
 }
 
 fn sums(config: &Config) -> Vec<Problem> {
-    let Config { node: _, limits, firewall: _, services } = config;
+    let Config { node: _, limits, firewall: _, answers: _, services } = config;
     let backends = services.iter().map(|service| service.backends.len() as u64).sum();
     let slots = services.iter().map(|service| u64::from(service.ring_size)).sum();
     let rows = [
@@ -100,20 +101,6 @@ fn names(services: &[Service]) -> Vec<Problem> {
                 format!("service[{index}].name"),
                 format!("service[{first}] is named `{}` as well", services[index].name),
                 "give each service its own name",
-            )
-        })
-        .collect()
-}
-
-fn keys(services: &[Service]) -> Vec<Problem> {
-    repeated(services, Service::key)
-        .map(|(index, first)| {
-            let Service { name: _, vip, protocol, port, .. } = &services[index];
-            let first = &services[first].name;
-            Problem::new(
-                format!("service[{index}].vip"),
-                format!("{vip} port {port}/{} is the service `{first}` already", protocol.as_str()),
-                "use another vip, port or protocol, or put the backends into one service",
             )
         })
         .collect()

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use lb_common::{addr::Protocol, route::Prefix, service::ForwardMode};
+use lb_common::{
+    addr::{Port, Protocol},
+    route::Prefix,
+    service::{DownPolicy, ForwardMode, Ports},
+};
 use toml::de::DeValue;
 
 use super::{AttachMode, MAX_WEIGHT};
@@ -90,6 +94,23 @@ pub(super) fn port(value: &DeValue<'_>) -> Result<u16, Fault> {
     integer(value, |number| not_a_port(&number))
 }
 
+/// The ports of a service; port 0 is left to the rules.
+pub(super) fn ports(value: &DeValue<'_>) -> Result<Ports, Fault> {
+    const FORM: &str = "write a number such as 80, a range such as \"8000-8100\", or \"any\"";
+    if value.as_integer().is_some() {
+        return port(value).map(|port| Ports::one(Port::new(port)));
+    }
+    let Some(text) = value.as_str() else {
+        let Fault { message, .. } = wrong_type("an integer or a string", value);
+        return Err(Fault::new(message, FORM));
+    };
+    match text.parse::<Ports>() {
+        Ok(ports) if ports.is_one() => Err(wrong_type(INTEGER, value)),
+        Ok(ports) => Ok(ports),
+        Err(_) => Err(Fault::new(format!("`{text}` is not a range of ports"), FORM)),
+    }
+}
+
 /// What to say of a number that is not a port.
 pub(super) fn not_a_port(number: &dyn std::fmt::Display) -> Fault {
     Fault::new(format!("{number} is not a port"), "use 1 to 65535")
@@ -109,6 +130,13 @@ pub(super) fn not_a_weight(number: &dyn std::fmt::Display) -> Fault {
 pub(super) fn count(value: &DeValue<'_>) -> Result<u32, Fault> {
     integer(value, |number| {
         Fault::new(format!("{number} is out of range"), format!("use 1 to {}", u32::MAX))
+    })
+}
+
+/// A number of things per second; 0 is none.
+pub(super) fn rate(value: &DeValue<'_>) -> Result<u32, Fault> {
+    integer(value, |number| {
+        Fault::new(format!("{number} is out of range"), format!("use 0 to {}", u32::MAX))
     })
 }
 
@@ -153,7 +181,15 @@ pub(super) fn protocol(value: &DeValue<'_>) -> Result<Protocol, Fault> {
 
 /// A forward mode.
 pub(super) fn forward_mode(value: &DeValue<'_>) -> Result<ForwardMode, Fault> {
-    choice(value, &[ForwardMode::L2, ForwardMode::NAT].map(|known| (known.as_str(), known)))
+    use ForwardMode as Mode;
+    let known = [Mode::L2, Mode::NAT, Mode::IPIP, Mode::GUE];
+    choice(value, &known.map(|known| (known.as_str(), known)))
+}
+
+/// What becomes of the flows of a backend that is down.
+pub(super) fn down_policy(value: &DeValue<'_>) -> Result<DownPolicy, Fault> {
+    let known = [DownPolicy::RST, DownPolicy::REHASH, DownPolicy::DROP];
+    choice(value, &known.map(|known| (known.as_str(), known)))
 }
 
 /// One of several words.
@@ -162,7 +198,11 @@ pub(super) fn choice<T: Copy>(value: &DeValue<'_>, known: &[(&str, T)]) -> Resul
     let found = known.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     found.ok_or_else(|| {
         let words: Vec<_> = known.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        Fault::new(format!("`{text}` is not known here"), format!("use {}", words.join(" or ")))
+        let words = match words.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+            _ => words.concat(),
+        };
+        Fault::new(format!("`{text}` is not known here"), format!("use {words}"))
     })
 }
 

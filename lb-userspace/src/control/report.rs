@@ -8,6 +8,7 @@ use std::{
 use lb_common::{
     route::NextHop,
     service::{ForwardMode, ServiceKey},
+    settings::TunnelSource,
 };
 
 use super::state::State;
@@ -15,6 +16,7 @@ use crate::{
     api::types::{Admin, Backend, Health, Service, Traffic},
     config,
     dataplane::{Actual, Counters, Dataplane},
+    desired::tunnel::{self, Family},
     health::TargetKey,
     reconcile,
     ring::Endpoint,
@@ -50,22 +52,30 @@ impl<D: Dataplane + Counters> State<D> {
             service: service.name.clone(),
             name: backend.name.clone(),
             address: backend.address,
-            port: backend.port,
+            port: backend.ports(service),
             weight: backend.weight,
             admin: if drained { Admin::Drain } else { Admin::Ready },
             health,
             health_reason,
             share: self.share(service.key(), endpoint),
-            next_hop: line.map(|line| line.next_hop).filter(NextHop::is_resolved).map(|hop| {
-                let link = self.topology.links.get(&hop.interface);
-                let name = link.map_or_else(|| hop.interface.to_string(), |it| it.name.clone());
-                format!("{name} {}", hop.destination)
-            }),
+            next_hop: line
+                .map(|line| line.next_hop)
+                .filter(NextHop::is_resolved)
+                .map(|hop| self.way_of(&hop)),
             traffic: match line {
                 Some(line) => traffic(self.reconciler.dataplane().traffic(line.counter)?),
                 None => Traffic::default(),
             },
         })
+    }
+
+    /// Interface, VLANs from the outer to the inner, and MAC.
+    fn way_of(&self, hop: &NextHop) -> String {
+        let link = self.topology.links.get(&hop.interface);
+        let name = link.map_or_else(|| hop.interface.to_string(), |it| it.name.clone());
+        let tags = hop.tags.iter().filter(|tag| tag.is_some());
+        let vlans = tags.map(|tag| format!(" vlan {}", u16::from_be_bytes(tag.control)));
+        format!("{name}{} {}", vlans.collect::<String>(), hop.destination)
     }
 
     fn health_of(&self, service: &config::Service, backend: SocketAddr) -> (Health, String) {
@@ -93,8 +103,10 @@ impl<D: Dataplane + Counters> State<D> {
                 name: service.name.clone(),
                 vip: service.vip,
                 protocol: service.protocol.as_str().into(),
-                port: service.port,
+                port: service.ports,
                 forward: service.forward.as_str().into(),
+                window_seconds: service.window.as_secs(),
+                on_down: service.on_down.as_str().into(),
                 ring_size: service.ring_size,
                 backends: pool.len(),
                 backends_up: pool.iter().filter(|it| it.health != Health::Down).count(),
@@ -133,7 +145,29 @@ impl<D: Dataplane + Counters> State<D> {
                 problems.push(format!("backend {service}/{name}: no packet reaches it: {why}"));
             }
         }
+        problems.extend(self.without_tunnel_source());
         Ok(problems)
+    }
+
+    fn without_tunnel_source(&self) -> Vec<String> {
+        let without = |&family: &Family| {
+            tunnel::source(&self.config, &self.topology, family) == TunnelSource::NONE
+        };
+        let needs = |service: &config::Service, family| {
+            let mut addresses = service.backends.iter().map(|backend| backend.address);
+            service.forward.is_tunnel() && addresses.any(|address| Family::of(address) == family)
+        };
+        let services = |family| {
+            let services = self.config.services.iter().filter(move |it| needs(it, family));
+            services.map(move |config::Service { name, .. }| {
+                let family = family.as_str();
+                format!(
+                    "service {name}: its tunnels have no {family} source, since no attached \
+                     interface has a global {family} address: set node.tunnel_source"
+                )
+            })
+        };
+        [Family::V4, Family::V6].into_iter().filter(without).flat_map(services).collect()
     }
 
     fn unreachable(&self, mode: ForwardMode, backend: IpAddr) -> String {
@@ -143,6 +177,14 @@ impl<D: Dataplane + Counters> State<D> {
                 "{backend} is behind the router {}, and l2 needs it on the node's own link",
                 path.neighbour
             ),
+            Some(path) if self.topology.egress(path.interface).is_none() => {
+                let link = self.topology.links.get(&path.interface);
+                let name = link.map_or("", |link| link.name.as_str());
+                format!(
+                    "{name} stands on a link that is down or in another namespace, or on more \
+                     than two VLANs"
+                )
+            }
             Some(path) => format!("the MAC address of {} is not known yet", path.neighbour),
         }
     }

@@ -6,19 +6,20 @@ use std::{
 };
 
 use lb_common::{
+    addr::Port,
     backend::Condition,
     hash::HashKey,
     layout,
     route::{NextHop, Prefix},
     service::{ForwardMode, ServiceKey},
-    settings::{AnswerRates, Settings, Stages, TunnelSource},
+    settings::{AnswerRates, Settings, Stages},
 };
 
-use super::{Backend, Desired, Drains, Service};
+use super::{Backend, Desired, Drains, Service, tunnel};
 use crate::{
-    config::{self, Config},
+    config::{self, Answers, Config},
     health::{TargetKey, View},
-    topology::Topology,
+    topology::{Path, Topology},
 };
 
 /// What the desired state depends on, and nothing else.
@@ -52,18 +53,19 @@ pub fn derive(inputs: Inputs<'_>) -> Desired {
     let Inputs { config, .. } = inputs;
     let services: BTreeMap<_, _> =
         config.services.iter().map(|service| (service.key(), pool(inputs, service))).collect();
-    let nat = services.values().any(|service| service.mode == ForwardMode::NAT);
-    let routes = if nat { routes(inputs) } else { BTreeMap::new() };
+    let stages = stages(config, &services);
+    let mirrored = stages.contains(Stages::REPLY);
+    let routes = if mirrored { routes(inputs) } else { BTreeMap::new() };
     let denied: BTreeSet<_> = config.firewall.deny.iter().copied().collect();
     Desired {
         settings: Settings {
             hash_key: HashKey::from_seed(config.node.seed),
             abi: layout::ABI,
-            stages: stages(nat, !denied.is_empty()),
+            stages,
             service_mask: config.limits.service_lines() - 1,
-            answers: AnswerRates { echo: 1000, error: 1000, reset: 10_000, padding: 0 },
-            tunnel4: TunnelSource::NONE,
-            tunnel6: TunnelSource::NONE,
+            answers: answers(config.answers),
+            tunnel4: tunnel::source(config, inputs.topology, tunnel::Family::V4),
+            tunnel6: tunnel::source(config, inputs.topology, tunnel::Family::V6),
         },
         devices: devices(inputs, &services, routes.values()),
         services,
@@ -82,10 +84,19 @@ fn routes(Inputs { config, topology, last_hops, .. }: Inputs<'_>) -> BTreeMap<Pr
     own.chain(mirror).take(config.limits.routes as usize).collect()
 }
 
-fn stages(reply: bool, firewall: bool) -> Stages {
-    let reply = if reply { Stages::REPLY } else { Stages::NONE };
-    let firewall = if firewall { Stages::FIREWALL } else { Stages::NONE };
-    reply.with(firewall)
+fn stages(config: &Config, services: &BTreeMap<ServiceKey, Service>) -> Stages {
+    [
+        (Stages::FIREWALL, !config.firewall.deny.is_empty()),
+        (Stages::REPLY, services.values().any(|service| service.mode == ForwardMode::NAT)),
+        (Stages::RANGES, services.keys().any(|key| !key.ports.is_one())),
+    ]
+    .into_iter()
+    .filter(|(_, needed)| *needed)
+    .fold(Stages::NONE, |stages, (stage, _)| stages.with(stage))
+}
+
+fn answers(Answers { echo, errors, resets }: Answers) -> AnswerRates {
+    AnswerRates { echo, error: errors, reset: resets, padding: 0 }
 }
 
 fn devices<'a>(
@@ -105,15 +116,25 @@ fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {
         .iter()
         .map(|backend| {
             let socket = SocketAddr::new(backend.address, backend.port);
+            let path = path(inputs.topology, service.forward, backend.address);
             let desired = Backend {
                 weight: backend.weight,
                 condition: condition(inputs, service, backend, socket),
-                next_hop: next_hop(inputs, service.forward, backend.address),
+                next_hop: next_hop(inputs, path.as_ref(), backend.address),
+                mtu: mtu(service.forward, path.as_ref()),
             };
             (socket.into(), desired)
         })
         .collect();
-    Service { mode: service.forward, ring_size: service.ring_size, backends }
+    Service {
+        mode: service.forward,
+        ring_size: service.ring_size,
+        on_down: service.on_down,
+        window: service.window.as_secs().try_into().unwrap_or(u32::MAX),
+        flow_limit: service.flow_table,
+        gue_port: Port::new(service.gue_port),
+        backends,
+    }
 }
 
 fn condition(
@@ -131,10 +152,22 @@ fn condition(
 }
 
 /// With `l2` the backend must be a neighbour: a router would send the VIP's packets back.
-fn next_hop(inputs: Inputs<'_>, mode: ForwardMode, backend: IpAddr) -> NextHop {
-    let Inputs { topology, last_hops, .. } = inputs;
-    let path = topology.path(backend).filter(|path| path.on_link || mode != ForwardMode::L2);
-    let Some(path) = path else { return NextHop::UNRESOLVED };
-    let last = last_hops.backends.get(&backend).filter(|last| last.interface == path.interface);
-    topology.next_hop(&path).or(last.copied()).unwrap_or(NextHop::UNRESOLVED)
+fn path(topology: &Topology, mode: ForwardMode, backend: IpAddr) -> Option<Path> {
+    topology.path(backend).filter(|path| path.on_link || mode != ForwardMode::L2)
 }
+
+fn next_hop(inputs: Inputs<'_>, path: Option<&Path>, backend: IpAddr) -> NextHop {
+    let Inputs { topology, last_hops, .. } = inputs;
+    let last = last_hops.backends.get(&backend);
+    let next_hop = path.and_then(|path| topology.next_hop_or_last(path, last));
+    next_hop.unwrap_or(NextHop::UNRESOLVED)
+}
+
+/// Only what grows can become too long for its way.
+fn mtu(mode: ForwardMode, path: Option<&Path>) -> u16 {
+    let mtu = path.filter(|_| mode.is_tunnel()).map(|path| path.mtu);
+    mtu.and_then(|mtu| mtu.try_into().ok()).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests;

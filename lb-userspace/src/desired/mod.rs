@@ -1,13 +1,15 @@
 //! What the packet path should do: a pure function of what is configured and seen.
 
 mod derive;
+pub mod tunnel;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
+    addr::Port,
     backend::Condition,
     route::{NextHop, Prefix},
-    service::{ForwardMode, ServiceKey},
+    service::{DownPolicy, ForwardMode, ServiceKey},
     settings::Settings,
 };
 
@@ -39,6 +41,14 @@ pub struct Service {
     pub mode: ForwardMode,
     /// The slots of its ring.
     pub ring_size: u32,
+    /// What becomes of the flows of a backend that is down.
+    pub on_down: DownPolicy,
+    /// How long after a change a flow may show that it is older, in ticks of a second.
+    pub window: u32,
+    /// The flows that may be remembered.
+    pub flow_limit: u32,
+    /// The UDP port that backends receive GUE at.
+    pub gue_port: Port,
     /// Its pool.
     pub backends: BTreeMap<Endpoint, Backend>,
 }
@@ -52,6 +62,9 @@ pub struct Backend {
     pub condition: Condition,
     /// The way to it.
     pub next_hop: NextHop,
+    /// The longest IP packet that the way to it takes, in bytes; 65535 where nothing is added to
+    /// packets.
+    pub mtu: u16,
 }
 
 impl Backend {

@@ -15,6 +15,7 @@ use hyper::{
     header::{CONNECTION, HOST, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
+use lb_common::service::ServiceKey;
 use rustix::net::sockopt::set_socket_linger;
 use tokio::net::TcpStream;
 
@@ -67,7 +68,7 @@ pub async fn probe(key: TargetKey, check: &Check) -> Outcome {
         let stream = connect(address).await?;
         match &check.kind {
             CheckKind::Tcp => Ok("connected".into()),
-            CheckKind::Http { path } => http(stream, key, path).await,
+            CheckKind::Http { path } => http(stream, host(key, address.port()), path).await,
         }
     };
     let result = tokio::time::timeout(check.timeout, attempt)
@@ -89,9 +90,9 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
     Ok(stream)
 }
 
-async fn http(stream: TcpStream, key: TargetKey, path: &str) -> Result<String, Failure> {
+async fn http(stream: TcpStream, host: String, path: &str) -> Result<String, Failure> {
     let request = Request::get(path)
-        .header(HOST, host(key))
+        .header(HOST, host)
         .header(USER_AGENT, concat!("lb/", env!("CARGO_PKG_VERSION")))
         .header(CONNECTION, "close")
         .body(Empty::<Bytes>::new())
@@ -112,9 +113,10 @@ async fn http(stream: TcpStream, key: TargetKey, path: &str) -> Result<String, F
     }
 }
 
-/// The service as a client names it (RFC 9110 §7.2).
-fn host(key: TargetKey) -> String {
-    let (vip, port) = (key.service.vip.to_ip(), key.service.ports.first.get());
+/// The service as a client names it (RFC 9110 §7.2): where it has every port, by the checked one.
+fn host(key: TargetKey, checked: u16) -> String {
+    let ServiceKey { vip, ports, .. } = key.service;
+    let (vip, port) = (vip.to_ip(), if ports.is_any() { checked } else { ports.first.get() });
     match (vip, port) {
         (IpAddr::V4(v4), 80) => v4.to_string(),
         (IpAddr::V6(v6), 80) => format!("[{v6}]"),

@@ -88,6 +88,7 @@ mod tests {
             runtime_dir,
             pin_dir,
             seed: [0; 16],
+            tunnel_source: Vec::new(),
         }
     }
 

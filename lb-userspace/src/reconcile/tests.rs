@@ -8,8 +8,8 @@ use lb_common::{
     hash::HashKey,
     layout,
     route::NextHop,
-    service::{ForwardMode, ServiceKey},
-    settings::{Settings, Stages},
+    service::{DownPolicy, ForwardMode, ServiceKey},
+    settings::{AnswerRates, Settings, Stages, TunnelSource},
     slot::Slot,
 };
 use proptest::prelude::*;
@@ -22,7 +22,15 @@ use crate::{
     ring::Endpoint,
 };
 
-const LIMITS: Limits = Limits { services: 8, backends: 256, slots: 8 * 1021, routes: 8, denied: 8 };
+const LIMITS: Limits = Limits {
+    services: 8,
+    backends: 256,
+    slots: 8 * 1021,
+    routes: 8,
+    denied: 8,
+    flows: 64,
+    pending: 64,
+};
 
 fn vip(number: u8) -> ServiceKey {
     ServiceKey::new(Addr::from_v4([203, 0, 113, number]), Port::new(80), Protocol::TCP)
@@ -34,8 +42,13 @@ fn endpoint(host: u8, mode: ForwardMode) -> Endpoint {
 }
 
 fn backend(weight: u16, condition: Condition) -> Backend {
-    let next_hop = NextHop { interface: 2, destination: Mac([2; 6]), source: Mac([1; 6]) };
-    Backend { weight, condition, next_hop }
+    let next_hop = NextHop {
+        interface: 2,
+        destination: Mac([2; 6]),
+        source: Mac([1; 6]),
+        ..NextHop::UNRESOLVED
+    };
+    Backend { weight, condition, next_hop, mtu: u16::MAX }
 }
 
 fn desired(services: BTreeMap<ServiceKey, Service>) -> Desired {
@@ -44,6 +57,10 @@ fn desired(services: BTreeMap<ServiceKey, Service>) -> Desired {
             hash_key: HashKey::from_seed([1; 16]),
             abi: layout::ABI,
             stages: Stages::REPLY,
+            service_mask: LIMITS.service_lines() - 1,
+            answers: AnswerRates { echo: 0, error: 0, reset: 0, padding: 0 },
+            tunnel4: TunnelSource::NONE,
+            tunnel6: TunnelSource::NONE,
         },
         services,
         routes: BTreeMap::new(),
@@ -58,6 +75,10 @@ fn service(hosts: impl IntoIterator<Item = u8>) -> Service {
     Service {
         mode: ForwardMode::L2,
         ring_size: 1021,
+        on_down: DownPolicy::RST,
+        window: 60,
+        flow_limit: 64,
+        gue_port: Port::ZERO,
         backends: pool
             .map(|host| (endpoint(host, ForwardMode::L2), backend(1, Condition::UP)))
             .collect(),
@@ -72,6 +93,10 @@ fn any_service() -> impl Strategy<Value = Service> {
     (mode, pool).prop_map(|(mode, pool)| Service {
         mode,
         ring_size: 1021,
+        on_down: DownPolicy::RST,
+        window: 60,
+        flow_limit: 64,
+        gue_port: Port::ZERO,
         backends: pool
             .into_iter()
             .map(|(host, (weight, condition))| (endpoint(host, mode), backend(weight, condition)))

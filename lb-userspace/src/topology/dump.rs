@@ -5,22 +5,25 @@ use std::{
     net::IpAddr,
 };
 
-use lb_common::{addr::Mac, route::Prefix};
+use lb_common::{
+    addr::Mac,
+    route::{Prefix, VlanTag},
+};
 use rtnetlink::packet_route::{
     AddressFamily, RouteNetlinkMessage,
-    address::{AddressAttribute, AddressMessage},
-    link::{LinkAttribute, LinkFlags, LinkMessage},
+    address::{AddressAttribute, AddressHeaderFlags, AddressMessage},
+    link::{InfoData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
     neighbour::{
         NeighbourAddress, NeighbourAttribute, NeighbourExtFlags, NeighbourFlags, NeighbourMessage,
         NeighbourState,
     },
     route::{
-        RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol,
-        RouteType, RouteVia,
+        RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric,
+        RouteProtocol, RouteType, RouteVia,
     },
 };
 
-use super::{Link, Route, Topology};
+use super::{Link, Route, Topology, Vlan};
 
 /// Marks the neighbour entries that this node keeps (`NDA_PROTOCOL`), so that a restarted daemon
 /// knows its own. Unassigned in iproute2's `rt_protos`.
@@ -96,7 +99,15 @@ impl Dump {
             let _ = self.resolving.insert(index);
         }
         let up = flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
-        let link = Link { name: name.unwrap_or_default(), mac: mac.unwrap_or(Mac([0; 6])), up };
+        let mtu = attribute!(message.attributes, LinkAttribute::Mtu(mtu) => Some(*mtu));
+        let link = Link {
+            name: name.unwrap_or_default(),
+            mac: mac.unwrap_or(Mac([0; 6])),
+            up,
+            mtu: mtu.unwrap_or(u32::MAX),
+            vlan: vlan(&message.attributes),
+            addresses: Vec::new(),
+        };
         let _ = self.topology.links.insert(index, link);
     }
 
@@ -106,7 +117,20 @@ impl Dump {
             attribute!(message.attributes, AddressAttribute::Local(address) => Some(*address));
         let address =
             attribute!(message.attributes, AddressAttribute::Address(address) => Some(*address));
-        self.topology.addresses.extend(local.or(address));
+        let address = local.or(address);
+        self.topology.addresses.extend(address);
+        // Those that may be gone soon, or are not yet the node's own, are no lasting ones.
+        let passing = AddressHeaderFlags::Tentative
+            | AddressHeaderFlags::Dadfailed
+            | AddressHeaderFlags::Deprecated;
+        let temporary = message.header.family == AddressFamily::Inet6
+            && message.header.flags.contains(AddressHeaderFlags::Secondary);
+        if let Some(link) = self.topology.links.get_mut(&message.header.index)
+            && !temporary
+            && !message.header.flags.intersects(passing)
+        {
+            link.addresses.extend(address);
+        }
     }
 
     fn neighbour(&mut self, message: &NeighbourMessage) {
@@ -127,6 +151,20 @@ impl Dump {
             let _ = self.topology.neighbours.insert(key, mac);
         }
     }
+}
+
+/// What a VLAN device stands on, and its tag.
+fn vlan(attributes: &[LinkAttribute]) -> Option<Vlan> {
+    let infos = attribute!(attributes, LinkAttribute::LinkInfo(infos) => Some(infos))?;
+    let data = attribute!(infos, LinkInfo::Data(InfoData::Vlan(data)) => Some(data))?;
+    let id = attribute!(data, InfoVlan::Id(id) => Some(*id))?;
+    let protocol = attribute!(data, InfoVlan::Protocol(protocol) => Some(u16::from(*protocol)));
+    let foreign = attribute!(attributes, LinkAttribute::LinkNetNsId(id) => Some(*id));
+    let lower = attribute!(attributes, LinkAttribute::Link(index) => Some(*index));
+    Some(Vlan {
+        lower: lower.filter(|_| foreign.is_none()).unwrap_or(0),
+        tag: VlanTag::new(protocol.unwrap_or(0x8100), id),
+    })
 }
 
 fn mac(bytes: &[u8]) -> Option<Mac> {
@@ -176,12 +214,14 @@ fn route(message: &RouteMessage, topology: &Topology) -> Option<Route> {
     };
     let destination = attribute!(attributes, RouteAttribute::Destination(address) => ip(address));
     let metric = attribute!(attributes, RouteAttribute::Priority(metric) => Some(*metric));
+    let metrics = attribute!(attributes, RouteAttribute::Metrics(metrics) => Some(metrics));
     let (interface, gateway) = plain.then(|| next_hop(attributes, topology))??;
     Some(Route {
         prefix: Prefix::new(destination.unwrap_or(any), header.destination_prefix_length)?,
         gateway,
         interface,
         metric: metric.unwrap_or(0),
+        mtu: metrics.and_then(|it| attribute!(it, RouteMetric::Mtu(mtu) => Some(*mtu))),
     })
 }
 

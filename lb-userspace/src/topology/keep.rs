@@ -82,7 +82,14 @@ mod tests {
 
     fn dump(entry: Option<(Keeper, bool)>) -> Dump {
         let mut dump = Dump::default();
-        let link = Link { name: "eth1".into(), mac: Mac([2, 0, 0, 0, 0, 1]), up: true };
+        let link = Link {
+            name: "eth1".into(),
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            up: true,
+            mtu: 1500,
+            vlan: None,
+            addresses: Vec::new(),
+        };
         let _ = dump.topology.links.insert(1, link);
         let _ = dump.resolving.insert(1);
         dump.topology.routes.push(Route {
@@ -90,6 +97,7 @@ mod tests {
             gateway: None,
             interface: 1,
             metric: 0,
+            mtu: None,
         });
         dump.entries.extend(entry.map(|(keeper, fresh)| (HOST, Entry { keeper, fresh })));
         dump

@@ -38,6 +38,21 @@ pub struct Link {
     pub mac: Mac,
     /// Whether it is up and has a carrier.
     pub up: bool,
+    /// The longest IP packet that it takes, in bytes.
+    pub mtu: u32,
+    /// What it stands on, if it is a VLAN device.
+    pub vlan: Option<Vlan>,
+    /// Its lasting addresses, in the kernel's order.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// How a VLAN device sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vlan {
+    /// The index of the link below; 0 if it is in another namespace.
+    pub lower: u32,
+    /// The tag that frames get on the way down.
+    pub tag: VlanTag,
 }
 
 /// A route of the main table.
@@ -51,6 +66,8 @@ pub struct Route {
     pub interface: u32,
     /// The smallest wins among equal prefixes.
     pub metric: u32,
+    /// The longest IP packet that the route takes, in bytes, if it says so.
+    pub mtu: Option<u32>,
 }
 
 /// The way to a destination.
@@ -62,6 +79,8 @@ pub struct Path {
     pub interface: u32,
     /// Whether the neighbour is the destination itself.
     pub on_link: bool,
+    /// The longest IP packet that link and route take, in bytes.
+    pub mtu: u32,
 }
 
 impl Topology {
@@ -79,20 +98,50 @@ impl Topology {
         self.usable_routes()
             .filter(|route| covers(&route.prefix, to))
             .min_by_key(|route| (Reverse(route.prefix.length), route.metric))
-            .map(|route| Path::by(route, to))
+            .map(|route| self.path_by(route, to))
+    }
+
+    fn path_by(&self, route: &Route, to: IpAddr) -> Path {
+        let link = self.links.get(&route.interface).map_or(u32::MAX, |link| link.mtu);
+        Path {
+            neighbour: route.gateway.unwrap_or(to),
+            interface: route.interface,
+            on_link: route.gateway.is_none(),
+            mtu: route.mtu.map_or(link, |mtu| mtu.min(link)),
+        }
     }
 
     /// The resolved next hop of a path.
     #[must_use]
     pub fn next_hop(&self, path: &Path) -> Option<NextHop> {
-        let link = self.links.get(&path.interface).filter(|link| link.up)?;
         let destination = *self.neighbours.get(&(path.interface, path.neighbour))?;
-        Some(NextHop {
-            interface: path.interface,
-            destination,
-            source: link.mac,
-            tags: [VlanTag::NONE; 2],
+        Some(NextHop { destination, ..self.egress(path.interface)? })
+    }
+
+    /// [`Topology::next_hop`], or while the neighbour is not resolved the one in use before, if it
+    /// leaves the same way.
+    #[must_use]
+    pub fn next_hop_or_last(&self, path: &Path, last: Option<&NextHop>) -> Option<NextHop> {
+        self.next_hop(path).or_else(|| {
+            let way = self.egress(path.interface)?;
+            let last = last.filter(|it| (it.interface, it.tags) == (way.interface, way.tags))?;
+            Some(NextHop { destination: last.destination, ..way })
         })
+    }
+
+    /// How frames leave by a link, but for their destination: a VLAN device's by the link that it
+    /// stands on, with a tag. `None` if a link is down, or tags would be more than two.
+    #[must_use]
+    pub fn egress(&self, interface: u32) -> Option<NextHop> {
+        let up = |index| self.links.get(&index).filter(|link| link.up);
+        let source = up(interface)?.mac;
+        let (mut interface, mut tags) = (interface, [VlanTag::NONE; 2]);
+        while let Some(Vlan { lower, tag }) = up(interface)?.vlan {
+            let [outer, inner] = tags;
+            (!inner.is_some()).then_some(())?;
+            (interface, tags) = (lower, [tag, outer]);
+        }
+        Some(NextHop { interface, source, tags, ..NextHop::UNRESOLVED })
     }
 
     /// All destinations that frames can be sent to at once, for the packet path's own lookups:
@@ -124,8 +173,8 @@ impl Topology {
         let routers = best.values().filter_map(|route| Some((route.interface, route.gateway?)));
         wanted
             .iter()
-            .filter_map(|&address| longest(&best, address))
-            .map(|path| (path.interface, path.neighbour))
+            .filter_map(|&address| longest(&best, address).map(|route| (route, address)))
+            .map(|(route, address)| (route.interface, route.gateway.unwrap_or(address)))
             .chain(routers)
             .filter(|&(_, neighbour)| self.is_sendable(neighbour))
             .collect()
@@ -157,10 +206,9 @@ impl Topology {
         let network = route.prefix.address.to_ip();
         let unicast = !network.is_multicast() && !is_link_local(network) && !network.is_loopback();
         let own = route.prefix.length == 128 && self.addresses.contains(&network);
-        let path = Path::by(route, network);
+        let path = self.path_by(route, network);
         (!path.on_link && unicast && !own).then_some(())?;
-        let last = last.get(&route.prefix).filter(|last| last.interface == path.interface);
-        Some((route.prefix, self.next_hop(&path).or(last.copied())?))
+        Some((route.prefix, self.next_hop_or_last(&path, last.get(&route.prefix))?))
     }
 
     fn as_host(
@@ -169,8 +217,8 @@ impl Topology {
         (interface, address): (u32, IpAddr),
     ) -> Option<(Prefix, NextHop)> {
         (self.is_sendable(address) && !is_link_local(address)).then_some(())?;
-        let path =
-            longest(best, address).filter(|path| path.on_link && path.interface == interface)?;
+        let path = self.path_by(longest(best, address)?, address);
+        (path.on_link && path.interface == interface).then_some(())?;
         Some((Prefix::host(address.into()), self.next_hop(&path)?))
     }
 
@@ -181,16 +229,6 @@ impl Topology {
             || address.is_unspecified()
             || address == IpAddr::V4(Ipv4Addr::BROADCAST)
             || self.addresses.contains(&address))
-    }
-}
-
-impl Path {
-    fn by(route: &Route, to: IpAddr) -> Self {
-        Self {
-            neighbour: route.gateway.unwrap_or(to),
-            interface: route.interface,
-            on_link: route.gateway.is_none(),
-        }
     }
 }
 
@@ -206,13 +244,12 @@ fn masked(address: IpAddr, length: u32) -> Prefix {
     Prefix { length, address: Addr::from_v6((bits & mask).to_be_bytes()) }
 }
 
-/// [`Topology::path`] for many addresses: by lookups instead of a walk over all routes.
-fn longest(best: &BTreeMap<Prefix, &Route>, to: IpAddr) -> Option<Path> {
+/// The route of [`Topology::path`] for many addresses: by lookups instead of a walk over all routes.
+fn longest<'a>(best: &BTreeMap<Prefix, &'a Route>, to: IpAddr) -> Option<&'a Route> {
     (0..=128)
         .rev()
-        .filter_map(|length| best.get(&masked(to, length)))
+        .filter_map(|length| best.get(&masked(to, length)).copied())
         .find(|route| covers(&route.prefix, to))
-        .map(|route| Path::by(route, to))
 }
 
 /// Link-local addresses mean something on one link only, which a prefix alone cannot name.

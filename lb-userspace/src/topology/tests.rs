@@ -14,12 +14,19 @@ fn prefix(text: &str) -> Prefix {
 }
 
 fn link(number: u8, up: bool) -> (u32, Link) {
-    let link = Link { name: format!("eth{number}"), mac: Mac([2, 0, 0, 0, 1, number]), up };
+    let link = Link {
+        name: format!("eth{number}"),
+        mac: Mac([2, 0, 0, 0, 1, number]),
+        up,
+        mtu: 1500,
+        vlan: None,
+        addresses: Vec::new(),
+    };
     (u32::from(number), link)
 }
 
 fn route(to: &str, gateway: Option<&str>, interface: u32, metric: u32) -> Route {
-    Route { prefix: prefix(to), gateway: gateway.map(ip), interface, metric }
+    Route { prefix: prefix(to), gateway: gateway.map(ip), interface, metric, mtu: None }
 }
 
 fn topology(routes: Vec<Route>, neighbours: &[(u32, &str)]) -> Topology {
@@ -36,11 +43,12 @@ fn hop(interface: u8) -> NextHop {
         interface: interface.into(),
         destination: MAC,
         source: Mac([2, 0, 0, 0, 1, interface]),
+        tags: [VlanTag::NONE; 2],
     }
 }
 
 fn via(neighbour: &str, interface: u32, on_link: bool) -> Path {
-    Path { neighbour: ip(neighbour), interface, on_link }
+    Path { neighbour: ip(neighbour), interface, on_link, mtu: 1500 }
 }
 
 #[test]
@@ -73,7 +81,7 @@ fn the_longest_prefix_wins_then_the_smallest_metric() {
 fn a_next_hop_needs_a_resolved_neighbour_and_a_link_that_is_up() {
     let topology = topology(vec![], &[(1, "10.0.0.7"), (3, "10.0.3.7")]);
     let next_hop = |neighbour, interface| {
-        topology.next_hop(&Path { neighbour: ip(neighbour), interface, on_link: true })
+        topology.next_hop(&via(neighbour, interface, true))
     };
     assert_eq!(next_hop("10.0.0.7", 1), Some(hop(1)));
     assert_eq!(next_hop("10.0.0.8", 1), None);
@@ -183,6 +191,7 @@ fn any_route() -> impl Strategy<Value = Route> {
             }),
             interface,
             metric,
+            mtu: None,
         },
     )
 }
@@ -204,7 +213,7 @@ fn naive_path(topology: &Topology, to: IpAddr) -> Option<Path> {
             best = Some(route);
         }
     }
-    best.map(|route| Path::by(route, to))
+    best.map(|route| topology.path_by(route, to))
 }
 
 /// What the kernel's LPM trie would answer.
@@ -221,7 +230,9 @@ proptest! {
         let topology = topology(routes, &[]);
         let expected = naive_path(&topology, to);
         prop_assert_eq!(topology.path(to), expected);
-        prop_assert_eq!(longest(&topology.best_routes(), to), expected);
+        let best = topology.best_routes();
+        let found = longest(&best, to).map(|route| topology.path_by(route, to));
+        prop_assert_eq!(found, expected);
     }
 
     /// With all neighbours resolved, the packet path goes where `path` says.

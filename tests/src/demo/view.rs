@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use lb_userspace::api::types::{Admin, Backend, Health, Service, Stats, Traffic};
+use lb_userspace::api::{
+    ports::endpoint,
+    types::{Admin, Backend, Health, Service, Stats, Traffic},
+};
 
 use crate::traffic::Tallies;
 
@@ -97,7 +100,7 @@ fn service_views(
         ServiceView {
             name: service.name.clone(),
             forward: service.forward.clone(),
-            vip: std::net::SocketAddr::new(service.vip, service.port).to_string(),
+            vip: endpoint(service.vip, service.port),
             backends: backends.map(|now| backend_view(before, after, now, tallies)).collect(),
         }
     };
@@ -179,15 +182,21 @@ pub(super) fn short(number: f64) -> String {
 pub(super) mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
+    use lb_common::{addr::Port, service::Ports};
+
     use super::*;
     use crate::traffic::Tally;
+
+    fn one(port: u16) -> Ports {
+        Ports::one(Port::new(port))
+    }
 
     fn backend(name: &str, packets: u64, health: Health, admin: Admin) -> Backend {
         Backend {
             service: "app".into(),
             name: name.into(),
             address: [10, 0, 1, 11].into(),
-            port: 8080,
+            port: one(8080),
             weight: 1,
             admin,
             health,
@@ -208,8 +217,10 @@ pub(super) mod tests {
             name: "app".into(),
             vip: [10, 0, 0, 20].into(),
             protocol: "tcp".into(),
-            port: 80,
+            port: one(80),
             forward: "nat".into(),
+            window_seconds: 3600,
+            on_down: "rst".into(),
             ring_size: 65537,
             backends: 2,
             backends_up: 1,

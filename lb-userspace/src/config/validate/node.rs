@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{Problem, repeated};
+use lb_common::route::Prefix;
+
+use super::{Problem, repeated, service::host};
 use crate::config::{Firewall, Limits, Node};
 
 /// `IFNAMSIZ` of the kernel, without its final NUL.
@@ -12,6 +14,7 @@ const SOCKET_PATH_MAX: usize = 107;
 
 pub(super) fn check(node: &Node) -> Vec<Problem> {
     let mut problems = interfaces(&node.interfaces);
+    problems.extend(tunnel_source(&node.tunnel_source));
     for (key, path) in [("node.runtime_dir", &node.runtime_dir), ("node.pin_dir", &node.pin_dir)] {
         problems.extend(directory(key, path));
     }
@@ -55,6 +58,23 @@ fn is_interface_name(name: &str) -> bool {
     (1..=INTERFACE_NAME_MAX).contains(&name.len())
         && !matches!(name, "." | "..")
         && !name.contains(|c: char| c == '/' || c == ':' || c == '\0' || c.is_whitespace())
+}
+
+fn tunnel_source(prefixes: &[Prefix]) -> Vec<Problem> {
+    let key = |index: usize| format!("node.tunnel_source[{index}]");
+    let mut problems = Vec::new();
+    for (index, prefix) in prefixes.iter().enumerate() {
+        problems.extend(host(key(index), prefix.address.to_ip()));
+    }
+    problems.extend(repeated(prefixes, |prefix| prefix.address.is_v4()).map(|(index, first)| {
+        let family = if prefixes[first].address.is_v4() { "IPv4" } else { "IPv6" };
+        Problem::new(
+            key(index),
+            format!("another {family} prefix stands before it"),
+            "name at most one of each family",
+        )
+    }));
+    problems
 }
 
 fn directory(key: &str, path: &Path) -> Option<Problem> {

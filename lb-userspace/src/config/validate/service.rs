@@ -2,7 +2,10 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use lb_common::{service::ForwardMode, slot::INDEX_MAX};
+use lb_common::{
+    service::{ForwardMode, Ports},
+    slot::INDEX_MAX,
+};
 
 use super::{Problem, repeated};
 use crate::config::{
@@ -13,15 +16,39 @@ use crate::config::{
 /// Longer than any sensible check, and far from what clocks can count.
 const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 const NAME_MAX: usize = 64;
+const WINDOW_MIN: Duration = Duration::from_secs(1);
+const WINDOW_MAX: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
-    let Service { name, vip, protocol: _, port, forward: _, ring_size, check, backends } = service;
+    let Service {
+        name,
+        vip,
+        protocol: _,
+        ports,
+        forward,
+        gue_port,
+        ring_size,
+        window,
+        flow_table,
+        on_down: _,
+        check,
+        backends,
+    } = service;
     let key = |key: &str| format!("service[{index}].{key}");
     let mut problems = Vec::new();
     problems.extend(named(key("name"), name));
     problems.extend(host(key("vip"), *vip));
-    if *port == 0 {
-        problems.push(at(key("port"), not_a_port(port)));
+    problems.extend(self::ports(key("port"), *ports, *forward));
+    if *gue_port == 0 {
+        problems.push(at(key("gue_port"), not_a_port(gue_port)));
+    }
+    problems.extend(self::window(key("window"), *window));
+    if *flow_table == 0 {
+        problems.push(Problem::new(
+            key("flow_table"),
+            "0 is out of range",
+            format!("use 1 to {}", u32::MAX),
+        ));
     }
     if !RING_SIZES.contains(ring_size) {
         let sizes: Vec<_> = RING_SIZES.iter().map(u32::to_string).collect();
@@ -32,11 +59,48 @@ pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
         ));
     }
     problems.extend(check.iter().flat_map(|check| self::check_check(&key("check"), check)));
+    problems.extend(check.iter().filter_map(|check| port_to_check(key("check"), *ports, check)));
     for (position, backend) in backends.iter().enumerate() {
         problems.extend(self::backend(&key(&format!("backend[{position}]")), service, backend));
     }
     problems.extend(pool(&key("backend"), service));
     problems
+}
+
+fn ports(key: String, ports: Ports, forward: ForwardMode) -> Option<Problem> {
+    if ports.is_one() && ports.first.get() == 0 {
+        return Some(at(key, not_a_port(&0)));
+    }
+    (!ports.is_one() && forward == ForwardMode::NAT).then(|| {
+        Problem::new(
+            key,
+            format!("nat rewrites one port to another, and `{ports}` are several"),
+            "use one port, or another `forward`",
+        )
+    })
+}
+
+fn window(key: String, window: Duration) -> Option<Problem> {
+    let fits = (WINDOW_MIN..=WINDOW_MAX).contains(&window) && window.subsec_nanos() == 0;
+    (!fits).then(|| {
+        let window = humantime::format_duration(window);
+        Problem::new(
+            key,
+            format!("{window} is no window"),
+            "use whole seconds, \"1s\" to \"24h\"",
+        )
+    })
+}
+
+/// Of a service with every port, none is the backend's own.
+fn port_to_check(key: String, ports: Ports, check: &Check) -> Option<Problem> {
+    (ports.is_any() && check.port.is_none()).then(|| {
+        Problem::new(
+            format!("{key}.port"),
+            "missing: a service with any port does not say which one to check",
+            "add `port = 80`, for example",
+        )
+    })
 }
 
 fn at(key: String, Fault { message, remedy }: Fault) -> Problem {
@@ -48,36 +112,51 @@ fn backend(key: &str, service: &Service, backend: &Backend) -> Vec<Problem> {
     let mut problems = Vec::new();
     problems.extend(named(format!("{key}.name"), name));
     problems.extend(host(format!("{key}.address"), *address));
-    if address.is_ipv4() != service.vip.is_ipv4() {
-        let family = |address: &IpAddr| if address.is_ipv4() { "IPv4" } else { "IPv6" };
-        let (theirs, ours) = (family(address), family(&service.vip));
-        problems.push(Problem::new(
-            format!("{key}.address"),
-            format!(
-                "{address} of backend `{name}` is {theirs}, but the VIP {} is {ours}",
-                service.vip
-            ),
-            format!("use the backend's {ours} address, or make a service with an {theirs} VIP"),
-        ));
+    if address.is_ipv4() != service.vip.is_ipv4() && !service.forward.is_tunnel() {
+        problems.push(other_family(format!("{key}.address"), service, backend));
     }
-    if *port == service.port {
+    if *port == service.default_port() {
         // A port that is taken over from the service is judged there.
     } else if *port == 0 {
         problems.push(at(format!("{key}.port"), not_a_port(port)));
-    } else if service.forward == ForwardMode::L2 {
-        problems.push(Problem::new(
-            format!("{key}.port"),
-            format!(
-                "{port} differs from the service's port {}, which l2 cannot rewrite",
-                service.port
-            ),
-            "remove it, or set the service's `forward = \"nat\"`",
-        ));
+    } else if service.forward != ForwardMode::NAT {
+        problems.push(other_port(format!("{key}.port"), service, *port));
     }
     if *weight > MAX_WEIGHT {
         problems.push(at(format!("{key}.weight"), not_a_weight(weight)));
     }
     problems
+}
+
+fn other_family(key: String, service: &Service, backend: &Backend) -> Problem {
+    let family = |address: &IpAddr| if address.is_ipv4() { "IPv4" } else { "IPv6" };
+    let Backend { name, address, .. } = backend;
+    let vip = &service.vip;
+    let (theirs, ours) = (family(address), family(vip));
+    Problem::new(
+        key,
+        format!("{address} of backend `{name}` is {theirs}, but the VIP {vip} is {ours}"),
+        format!(
+            "use the backend's {ours} address, make a service with an {theirs} VIP, or set \
+             `forward = \"ipip\"` or \"gue\""
+        ),
+    )
+}
+
+fn other_port(key: String, service: &Service, port: u16) -> Problem {
+    let (ports, mode) = (service.ports, service.forward.as_str());
+    let (message, remedy) = if ports.is_one() {
+        (
+            format!("{port} differs from the service's port {ports}, which {mode} cannot rewrite"),
+            "remove it, or set the service's `forward = \"nat\"`",
+        )
+    } else {
+        (
+            format!("{port} is not needed: the service's ports are `{ports}`, and so the backend's"),
+            "remove it",
+        )
+    };
+    Problem::new(key, message, remedy)
 }
 
 /// The rules of a service's backends together; `key` is the array's.
@@ -111,7 +190,12 @@ fn pool(key: &str, service: &Service) -> Vec<Problem> {
         let first = &backends[first].name;
         Problem::new(
             format!("{key}[{index}].address"),
-            format!("{address} port {port} is in `{name}` twice, as `{first}` and as `{this}`"),
+            match port {
+                0 => format!("{address} is in `{name}` twice, as `{first}` and as `{this}`"),
+                port => format!(
+                    "{address} port {port} is in `{name}` twice, as `{first}` and as `{this}`"
+                ),
+            },
             "remove one, and use `weight` for a larger share",
         )
     }));
@@ -168,7 +252,7 @@ fn named(key: String, name: &str) -> Option<Problem> {
 }
 
 /// An address that packets can be sent to and that names one host.
-fn host(key: String, address: IpAddr) -> Option<Problem> {
+pub(super) fn host(key: String, address: IpAddr) -> Option<Problem> {
     let kind = match address {
         _ if address.is_unspecified() => "unspecified",
         _ if address.is_multicast() => "a multicast address",

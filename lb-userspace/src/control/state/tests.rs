@@ -44,11 +44,18 @@ fn config() -> Config {
 
 /// A node with one link; the given hosts are resolved.
 fn topology(resolved: &[[u8; 4]]) -> Arc<Topology> {
-    let link = Link { name: "eth0".into(), mac: Mac([1; 6]), up: true };
+    let link = Link {
+        name: "eth0".into(),
+        mac: Mac([1; 6]),
+        up: true,
+        mtu: 1500,
+        vlan: None,
+        addresses: Vec::new(),
+    };
     let prefix = Prefix::new([10, 0, 0, 0].into(), 24).unwrap();
     Arc::new(Topology {
         links: [(2, link)].into(),
-        routes: vec![Route { prefix, gateway: None, interface: 2, metric: 0 }],
+        routes: vec![Route { prefix, gateway: None, interface: 2, metric: 0, mtu: None }],
         neighbours: resolved.iter().map(|&ip| ((2, IpAddr::from(ip)), mac(ip))).collect(),
         addresses: BTreeSet::new(),
     })

@@ -252,6 +252,7 @@ fn line(
         endpoint_delta: Delta::endpoint((&key.vip, key.ports.first), (&address, port)),
         condition: backend.condition,
         counter,
+        mtu: backend.mtu,
         ..Backend::FREE
     }
 }
