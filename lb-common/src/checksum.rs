@@ -35,6 +35,21 @@ impl Delta {
         Self(fold(u64::from(Self::address(old.0, new.0).0) + ports))
     }
 
+    /// One 16-bit word replaced by another.
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(old: [u8; 2], new: [u8; 2]) -> Self {
+        Self(!u16::from_ne_bytes(old)).and(Self(u16::from_ne_bytes(new)))
+    }
+
+    /// Both rewrites.
+    #[inline(always)]
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        let sum = self.0 as u32 + other.0 as u32;
+        Self((sum & 0xffff) as u16 + (sum >> 16) as u16)
+    }
+
     /// The decrement of a TTL, which is the first byte of its 16-bit word (RFC 791 §3.1).
     pub const TTL_DECREMENT: Self = Self(!u16::from_ne_bytes([1, 0]));
 }
@@ -69,6 +84,15 @@ pub const fn finish(sum: u32) -> [u8; 2] {
     let sum = (sum & 0xffff) + (sum >> 16);
     let sum = (sum & 0xffff) + (sum >> 16);
     (!(sum as u16)).to_ne_bytes()
+}
+
+/// The same for a sum of 32-bit words, of which there are at most 2³².
+#[inline(always)]
+#[must_use]
+pub const fn finish_wide(sum: u64) -> [u8; 2] {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    finish(sum as u32)
 }
 
 const fn fold(mut sum: u64) -> u16 {
@@ -127,6 +151,23 @@ mod tests {
                 canonical(update(whole(&packet(&old, ports.0)), delta)),
                 canonical(whole(&packet(&new, ports.1)))
             );
+        }
+
+        #[test]
+        fn replaced_words_add_up(mut words: [[u8; 2]; 9], one: [u8; 2], other: [u8; 2]) {
+            let before = whole(words.as_flattened());
+            let delta = Delta::word(words[2], one).and(Delta::word(words[7], other));
+            (words[2], words[7]) = (one, other);
+            prop_assert_eq!(
+                canonical(update(before, delta)),
+                canonical(whole(words.as_flattened()))
+            );
+        }
+
+        #[test]
+        fn wide_words_give_the_same(bytes: [u8; 64]) {
+            let sum = bytes.as_chunks().0.iter().map(|&word| u64::from(u32::from_ne_bytes(word)));
+            prop_assert_eq!(finish_wide(sum.sum()), whole(&bytes));
         }
 
         #[test]

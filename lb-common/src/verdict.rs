@@ -33,6 +33,16 @@ macro_rules! verdicts {
                 match self { $(Self::$variant => $label,)+ }
             }
 
+            /// The verdict of a counter.
+            #[inline(always)]
+            #[must_use]
+            pub const fn from_index(index: u32) -> Option<Self> {
+                match index {
+                    $(index if index == Self::$variant as u32 => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
             /// What the kernel is told.
             #[inline(always)]
             #[must_use]
@@ -100,6 +110,8 @@ verdicts! {
     NoBackend = "no-backend", Dropped;
     /// A fragment to a VIP whose first fragment was not seen.
     LostFragment = "lost-fragment", Dropped;
+    /// Too big for the way to its backend, and not to be answered: an ICMP error, a later fragment.
+    Oversize = "oversize", Dropped;
     /// Its backend is down, and the service's policy is to drop, or the packet cannot be answered.
     BackendDown = "backend-down", Dropped;
     /// It would have been answered, but too many were already.
@@ -138,6 +150,7 @@ mod tests {
     fn counters_follow_the_declaration_and_labels_are_unique() {
         for (position, verdict) in Verdict::ALL.iter().enumerate() {
             assert_eq!(verdict.index() as usize, position);
+            assert_eq!(Verdict::from_index(verdict.index()), Some(*verdict));
             assert!(verdict.describe().ends_with('.'));
             assert_eq!(
                 Verdict::ALL.iter().filter(|other| other.as_str() == verdict.as_str()).count(),

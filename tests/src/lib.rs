@@ -24,6 +24,7 @@ pub mod sessions;
 pub mod site;
 pub mod traffic;
 pub mod upload;
+pub mod wire;
 pub mod workspace;
 
 pub use error::Error;

@@ -11,12 +11,13 @@ use lb_common::{
     backend::Backend,
     hash::HashKey,
     layout,
-    service::ServiceKey,
+    service::{Service, ServiceKey},
     settings::{AnswerRates, Settings, Stages, TunnelSource},
+    slot::{Slot, State},
 };
 use lb_userspace::{
     config::Limits,
-    dataplane::{Counters, kernel::Kernel},
+    dataplane::{Counters, Dataplane, Op, kernel::Kernel},
     desired::Desired,
     reconcile::Reconciler,
 };
@@ -105,6 +106,51 @@ impl PacketPath {
     #[must_use]
     pub fn reconciler(&self) -> &Reconciler<Kernel> {
         &self.reconciler
+    }
+
+    /// Writes to the maps what no desired state says.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses to.
+    pub fn apply(&mut self, op: &Op) {
+        let written = self.reconciler.dataplane_mut().apply(op);
+        written.unwrap_or_else(|error| panic!("{op:?}: {error}"));
+    }
+
+    /// Changes a service and its backends in place.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such service, or the kernel refuses to.
+    pub fn change(
+        &mut self,
+        key: &ServiceKey,
+        service: impl Fn(&mut Service),
+        backend: impl Fn(&mut Backend),
+    ) {
+        let actual = self.reconciler.dataplane().read().expect("the maps");
+        for (place, line) in actual.pool(key).into_values() {
+            let mut line = *line;
+            backend(&mut line);
+            self.apply(&Op::PutBackend(place, line));
+        }
+        let mut entry = actual.services[key];
+        service(&mut entry);
+        self.apply(&Op::PutService(*key, entry));
+    }
+
+    /// Stores one word into all slots of a service.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such service, or the kernel refuses to.
+    pub fn fill_ring(&mut self, key: &ServiceKey, state: State) {
+        let actual = self.reconciler.dataplane().read().expect("the maps");
+        let entry = actual.services[key];
+        let places = entry.ring_base..entry.ring_base + entry.ring_size;
+        let slots = places.map(|place| (place, Slot::new(state))).collect();
+        self.apply(&Op::WriteSlots(slots));
     }
 
     /// Runs the program on one frame.
