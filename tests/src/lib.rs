@@ -22,6 +22,7 @@ pub mod process;
 pub mod run;
 pub mod site;
 pub mod traffic;
+pub mod tunnel;
 pub mod workspace;
 
 pub use error::Error;
