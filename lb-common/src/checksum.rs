@@ -16,6 +16,14 @@ impl Delta {
     /// The rewrite that changes nothing.
     pub const NONE: Self = Self(0);
 
+    /// One word replaced by another.
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(old: [u8; 2], new: [u8; 2]) -> Self {
+        let sum = !u16::from_ne_bytes(old) as u32 + u16::from_ne_bytes(new) as u32;
+        Self((sum & 0xffff) as u16 + (sum >> 16) as u16)
+    }
+
     /// One address replaced by another of the same family: all that an IPv4 header checksum sees.
     #[must_use]
     pub fn address(old: &Addr, new: &Addr) -> Self {
@@ -179,6 +187,16 @@ mod tests {
                 canonical(update(before, Delta::TTL_DECREMENT)),
                 canonical(whole(&header))
             );
+        }
+    }
+
+    #[test]
+    fn a_replaced_word_equals_a_new_computation() {
+        for (old, new) in [([0x45, 1], [0x45, 3]), ([0, 0], [0xff, 0xff]), ([9, 9], [9, 9])] {
+            let rest = [0x12, 0x34, 0xfe, 0xdc];
+            let sum = |word: [u8; 2]| whole(&[&word[..], &rest].concat());
+            let updated = update(sum(old), Delta::word(old, new));
+            assert_eq!(canonical(updated), canonical(sum(new)));
         }
     }
 

@@ -14,16 +14,20 @@ pub enum Kind {
     Dropped,
 }
 
+/// Declares an enum of verdicts: each with its label, its kind and one sentence.
 macro_rules! verdicts {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $label:literal, $kind:ident;)+) => {
-        /// What became of a packet, and why.
+    (
+        $(#[doc = $about:literal])+ $name:ident: $kinds:ident;
+        $($(#[doc = $doc:literal])+ $variant:ident = $label:literal, $kind:ident;)+
+    ) => {
+        $(#[doc = $about])+
         #[repr(u32)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Verdict {
+        pub enum $name {
             $($(#[doc = $doc])+ $variant,)+
         }
 
-        impl Verdict {
+        impl $name {
             /// Every verdict, in the order of the counters.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
@@ -46,8 +50,8 @@ macro_rules! verdicts {
             /// What the kernel is told.
             #[inline(always)]
             #[must_use]
-            pub const fn kind(self) -> Kind {
-                match self { $(Self::$variant => Kind::$kind,)+ }
+            pub const fn kind(self) -> $kinds {
+                match self { $(Self::$variant => $kinds::$kind,)+ }
             }
 
             /// One sentence for operators.
@@ -55,11 +59,25 @@ macro_rules! verdicts {
             pub const fn describe(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+),)+ }
             }
+
+            /// The number of counters.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The verdict's counter.
+            #[inline(always)]
+            #[must_use]
+            pub const fn index(self) -> u32 {
+                self as u32
+            }
         }
     };
 }
 
+pub(crate) use verdicts;
+
 verdicts! {
+    /// What became of a packet, and why.
+    Verdict: Kind;
     /// Sent out by the interface that it came in by.
     Transmitted = "transmitted", Forwarded;
     /// Sent out by another interface.
@@ -128,18 +146,6 @@ verdicts! {
     NoRoom = "no-room", Dropped;
     /// The maps contradict each other: a fault of the control plane.
     Inconsistent = "inconsistent", Dropped;
-}
-
-impl Verdict {
-    /// The number of counters.
-    pub const COUNT: usize = Self::ALL.len();
-
-    /// The verdict's counter.
-    #[inline(always)]
-    #[must_use]
-    pub const fn index(self) -> u32 {
-        self as u32
-    }
 }
 
 #[cfg(test)]

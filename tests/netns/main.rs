@@ -3,6 +3,7 @@
 
 mod balance;
 mod crash;
+mod decap;
 mod demo;
 mod firewall;
 mod health;

@@ -25,6 +25,7 @@ pub mod site;
 pub mod traffic;
 pub mod upload;
 pub mod wire;
+pub mod tunnel;
 pub mod workspace;
 
 pub use error::Error;

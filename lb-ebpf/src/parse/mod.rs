@@ -75,14 +75,30 @@ pub enum Part {
 }
 
 /// What an IP header says of the flow and of the place of the next header.
-struct Network {
-    family: Family,
-    source: Addr,
+pub(crate) struct Network {
+    pub(crate) family: Family,
+    pub(crate) source: Addr,
     destination: Addr,
-    protocol: Protocol,
-    part: Part,
-    l4: usize,
-    end: usize,
+    pub(crate) protocol: Protocol,
+    pub(crate) part: Part,
+    pub(crate) l4: usize,
+    pub(crate) end: usize,
+}
+
+/// Parses a frame up to the header behind IP's; gives the offset of the IP header first.
+///
+/// # Errors
+///
+/// As [`packet`].
+#[inline(always)]
+pub(crate) fn network(frame: &Frame) -> Result<(usize, Network), Verdict> {
+    let (ether_type, l3) = link::header(frame)?;
+    let network = match ether_type {
+        IPV4 => ipv4::header(frame, l3)?,
+        IPV6 => ipv6::header(frame, l3)?,
+        _ => return Err(Verdict::NotIp),
+    };
+    Ok((l3, network))
 }
 
 /// Walks the chain of extension headers of an IPv6 packet that may be cut off at `end`: gives the
@@ -133,12 +149,7 @@ pub const fn forget(number: usize, zero: u32, bits: usize) -> usize {
 /// A verdict: what cannot be a flow of a service passes; what contradicts itself is dropped.
 #[inline(always)]
 pub fn packet(frame: &Frame) -> Result<Packet, Verdict> {
-    let (ether_type, l3) = link::header(frame)?;
-    let network = match ether_type {
-        IPV4 => ipv4::header(frame, l3)?,
-        IPV6 => ipv6::header(frame, l3)?,
-        _ => return Err(Verdict::NotIp),
-    };
+    let (l3, network) = network(frame)?;
     let Network { family, source, destination, protocol, part, l4, end } = network;
     let none = (Port::ZERO, Port::ZERO, Moment::Amid);
     let len = end - l4;

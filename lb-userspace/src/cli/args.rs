@@ -8,6 +8,8 @@ use clap::{
 use clap_complete::Shell;
 
 use super::{
+    backend_setup::SetupArgs,
+    decap::DecapArgs,
     global::{self, Global},
     help,
 };
@@ -84,6 +86,8 @@ Examples:
         #[arg(value_parser = ValueParser::new(seconds))]
         watch: Option<Duration>,
     },
+    Decap(DecapArgs),
+    BackendSetup(Box<SetupArgs>),
     /// Print a completion script for a shell
     #[command(after_long_help = "\
 Examples:

@@ -11,6 +11,8 @@ mod schema;
 pub mod validate;
 mod value;
 
+pub(crate) use value::parse_prefix;
+
 pub use change::{change, find};
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
