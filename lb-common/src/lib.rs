@@ -14,6 +14,7 @@ pub mod addr;
 pub mod answer;
 pub mod backend;
 pub mod checksum;
+pub mod drive;
 pub mod flow;
 pub mod fragment;
 pub mod hash;
