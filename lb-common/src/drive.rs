@@ -44,7 +44,7 @@ impl Drive {
     /// The length of the frames, in bytes.
     pub const FRAME: usize = 128;
     /// The passes between two marks, a power of two: so few that most segments run undisturbed.
-    pub const SEGMENT: u64 = 4096;
+    pub const SEGMENT: u32 = 4096;
     /// The marks that are kept, a power of two.
     pub const MARKS: usize = 32;
     /// Odd, so that a multiple of it passes through all residues of a power of two.
@@ -54,8 +54,8 @@ impl Drive {
     #[inline(always)]
     #[must_use]
     pub const fn mark(pass: u64) -> Option<usize> {
-        if pass.is_multiple_of(Self::SEGMENT) {
-            Some((pass / Self::SEGMENT) as usize % Self::MARKS)
+        if pass.is_multiple_of(Self::SEGMENT as u64) {
+            Some((pass / Self::SEGMENT as u64) as usize % Self::MARKS)
         } else {
             None
         }

@@ -1,18 +1,16 @@
 //! What is to be reached, each with the row that is furthest from it.
 
-use lb_common::service::ForwardMode;
-use serde::Serialize;
-
 use super::{
     report::Figure,
     row::{FLOWS, Family, Kind, Row, SERVICES, Subject},
 };
+use lb_common::service::ForwardMode;
 
 /// One thing to be reached.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct Bar {
     /// What.
-    pub(super) bar: &'static str,
+    pub(super) name: &'static str,
     /// The most that is allowed: ns or a ratio.
     pub(super) limit: f64,
     /// The largest that was measured.
@@ -67,15 +65,15 @@ impl Figures<'_> {
         self.0.iter().filter(|figure| figure.row.subject == Subject::Lb)
     }
 
-    fn net(&self, bar: &'static str, limit: f64, of: impl Fn(&Row) -> bool) -> Option<Bar> {
+    fn net(&self, name: &'static str, limit: f64, of: impl Fn(&Row) -> bool) -> Option<Bar> {
         let among = self.lb().filter(|figure| of(&figure.row));
-        worst(bar, limit, among.map(|figure| (figure.net_ns, figure.row)))
+        worst(name, limit, among.map(|figure| (figure.net_ns, figure.row)))
     }
 
     /// Each row in relation to the one that `to` gives for it.
     fn ratio(
         &self,
-        bar: &'static str,
+        name: &'static str,
         limit: f64,
         to: impl Fn(&Row) -> Option<Row>,
     ) -> Option<Bar> {
@@ -84,11 +82,11 @@ impl Figures<'_> {
             let base = base(to(&figure.row)?)?;
             Some((figure.net_ns / base.net_ns, figure.row))
         });
-        worst(bar, limit, ratios)
+        worst(name, limit, ratios)
     }
 }
 
-fn worst(bar: &'static str, limit: f64, values: impl Iterator<Item = (f64, Row)>) -> Option<Bar> {
+fn worst(name: &'static str, limit: f64, values: impl Iterator<Item = (f64, Row)>) -> Option<Bar> {
     let (worst, row) = values.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
-    Some(Bar { bar, limit, worst, row: row.to_string(), met: worst <= limit })
+    Some(Bar { name, limit, worst, row: row.to_string(), met: worst <= limit })
 }

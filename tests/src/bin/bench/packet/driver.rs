@@ -1,5 +1,7 @@
 //! One row's driver program, loaded beside its target.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf,
@@ -11,7 +13,7 @@ use lb_common::drive::Drive;
 use super::{frame::Orders, row::Row};
 
 /// The timed segments of a batch.
-const SEGMENTS: u64 = 16;
+const SEGMENTS: u32 = 16;
 /// `XDP_ABORTED` of `include/uapi/linux/bpf.h`: the driver's own complaint.
 const ABORTED: u32 = 0;
 
@@ -46,18 +48,19 @@ impl Driver {
     }
 
     /// Runs through all flows.
-    pub(super) fn warm_up(&mut self, flows: u32) -> Result<u64> {
-        let passes = Drive::SEGMENT.max(flows.into());
+    pub(super) fn warm_up(&mut self, flows: u32) -> Result<u32> {
+        let passes = Drive::SEGMENT.max(flows);
         self.prime()?;
-        self.give(self.orders.order)?;
-        self.run(passes as u32)?;
+        let order = self.orders.order;
+        self.give(&order)?;
+        self.run(passes)?;
         Ok(passes)
     }
 
     /// What the target needs to have seen shortly before.
     fn prime(&mut self) -> Result<()> {
         if let Some(prime) = self.orders.prime {
-            self.give(Drive { passes: 0, ..prime })?;
+            self.give(&Drive { passes: 0, ..prime })?;
             self.run(prime.flow_mask + 1)?;
         }
         Ok(())
@@ -66,22 +69,21 @@ impl Driver {
     /// Runs some thousands of passes; gives the time of each segment, in ns a pass.
     pub(super) fn batch(&mut self) -> Result<Vec<f64>> {
         self.prime()?;
-        self.give(Drive { passes: self.passes, ..self.orders.order })?;
+        self.give(&Drive { passes: self.passes, ..self.orders.order })?;
         let passes = SEGMENTS * Drive::SEGMENT;
         // One more: it makes the last mark.
-        self.run(passes as u32 + 1)?;
+        self.run(passes + 1)?;
         let marks = self.order.get(&0, 0)?.marks;
-        let first = self.passes / Drive::SEGMENT;
-        self.passes += passes;
-        let mark = |segment: u64| marks[(first + segment) as usize % Drive::MARKS];
-        let nanoseconds = |segment| mark(segment + 1) - mark(segment);
-        Ok((0..SEGMENTS)
-            .map(|segment| nanoseconds(segment) as f64 / Drive::SEGMENT as f64)
-            .collect())
+        let first = self.passes / u64::from(Drive::SEGMENT);
+        self.passes += u64::from(passes);
+        let mark = |segment: u32| marks[(first + u64::from(segment)) as usize % Drive::MARKS];
+        let took = |segment| Duration::from_nanos(mark(segment + 1) - mark(segment));
+        let per_pass = |took: Duration| took.as_secs_f64() * 1e9 / f64::from(Drive::SEGMENT);
+        Ok((0..SEGMENTS).map(|segment| per_pass(took(segment))).collect())
     }
 
-    fn give(&mut self, order: Drive) -> Result<()> {
-        Ok(self.order.set(0, order, 0)?)
+    fn give(&mut self, order: &Drive) -> Result<()> {
+        Ok(self.order.set(0, *order, 0)?)
     }
 
     fn run(&mut self, passes: u32) -> Result<()> {

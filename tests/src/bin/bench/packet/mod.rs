@@ -69,9 +69,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     measure(&mut measured, options.duration())?;
     let figures = report::figures(&measured)?;
     report::show(&figures);
-    let bars = bars::all(&figures);
-    report::show_bars(&bars);
-    write_json(options.json.as_ref(), &report::Report { rows: figures, bars })?;
+    report::show_bars(&bars::all(&figures));
+    write_json(options.json.as_ref(), &report::Report { rows: figures })?;
     for complaint in &complaints {
         eprintln!("not measured: {complaint}");
     }

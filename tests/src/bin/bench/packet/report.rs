@@ -35,7 +35,6 @@ pub(super) struct Figure {
 #[derive(Serialize)]
 pub(super) struct Report {
     pub(super) rows: Vec<Figure>,
-    pub(super) bars: Vec<Bar>,
 }
 
 /// The results of what was measured. The net time of a program that makes frames longer is without
@@ -91,8 +90,8 @@ pub(super) fn show(figures: &[Figure]) {
 
 /// What was to be reached.
 pub(super) fn show_bars(bars: &[Bar]) {
-    for Bar { bar, limit, worst, row, met } in bars {
+    for Bar { name, limit, worst, row, met } in bars {
         let verdict = if *met { "met   " } else { "missed" };
-        println!("{verdict} {bar}: {worst:.2} of at most {limit} ({row})");
+        println!("{verdict} {name}: {worst:.2} of at most {limit} ({row})");
     }
 }

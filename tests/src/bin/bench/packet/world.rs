@@ -92,7 +92,7 @@ impl World {
     }
 
     /// Makes sure that all packets of `run` get a verdict.
-    pub(super) fn expect(&self, verdict: Verdict, run: impl FnOnce() -> Result<u64>) -> Result<()> {
+    pub(super) fn expect(&self, verdict: Verdict, run: impl FnOnce() -> Result<u32>) -> Result<()> {
         let before = self.kernel.verdicts()?;
         let packets = run()?;
         let after = self.kernel.verdicts()?;
@@ -104,7 +104,7 @@ impl World {
             .collect();
         let right = moved.iter().find(|(name, _)| *name == verdict.as_str());
         ensure!(
-            right.is_some_and(|(_, count)| *count >= packets) && moved.len() == 1,
+            right.is_some_and(|(_, count)| *count >= packets.into()) && moved.len() == 1,
             "{packets} packets should be {}, but were counted as {moved:?}",
             verdict.as_str()
         );
