@@ -6,6 +6,7 @@ use crate::{
     answer::Bucket,
     backend::Backend,
     decap::DecapSettings,
+    drive::Drive,
     flow::{Flow, FlowKey, Pending},
     fragment::{FragmentFlow, FragmentKey},
     route::{NextHop, Prefix},
@@ -37,4 +38,5 @@ const _: () = {
     assert!(size_of::<FragmentFlow>() == 64);
     assert!(size_of::<Bucket>() == 16);
     assert!(size_of::<DecapSettings>() == 8);
+    assert!(size_of::<Drive>() == 416);
 };

@@ -15,6 +15,7 @@ pub mod answer;
 pub mod backend;
 pub mod checksum;
 pub mod decap;
+pub mod drive;
 pub mod flow;
 pub mod fragment;
 pub mod hash;

@@ -66,9 +66,9 @@ mod tests {
 
     #[test]
     fn what_names_no_ports_is_refused() {
-        for text in
-            ["", "0", "65536", "+80", "80-80", "81-80", "0-80", "80-", "-80", "1-+2", "ANY", "1-2-3"]
-        {
+        for text in [
+            "", "0", "65536", "+80", "80-80", "81-80", "0-80", "80-", "-80", "1-+2", "ANY", "1-2-3",
+        ] {
             assert_eq!(text.parse::<Ports>(), Err(NotPorts), "{text}");
         }
     }

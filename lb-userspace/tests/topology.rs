@@ -161,7 +161,8 @@ fn a_snapshot_has_links_addresses_routes_and_neighbours() {
         ];
         expected.sort_by_key(|r| r.prefix);
         assert_eq!(routes, expected);
-        let on_link = Path { neighbour: ip("10.7.0.9"), interface: index, on_link: true, mtu: 1500 };
+        let on_link =
+            Path { neighbour: ip("10.7.0.9"), interface: index, on_link: true, mtu: 1500 };
         assert_eq!(topology.path(ip("10.7.0.9")), Some(on_link));
         assert!(topology.next_hop(&on_link).is_some());
     });

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod agree;
+mod budget;
 mod decap;
 mod extension;
 mod flood;

@@ -23,9 +23,9 @@ pub mod run;
 pub mod sessions;
 pub mod site;
 pub mod traffic;
+pub mod tunnel;
 pub mod upload;
 pub mod wire;
-pub mod tunnel;
 pub mod workspace;
 
 pub use error::Error;

@@ -203,7 +203,9 @@ pub(super) fn choice<T: Copy>(value: &DeValue<'_>, known: &[(&str, T)]) -> Resul
     found.ok_or_else(|| {
         let words: Vec<_> = known.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         let words = match words.split_last() {
-            Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+            Some((last, others)) if !others.is_empty() => {
+                format!("{} or {last}", others.join(", "))
+            }
             _ => words.concat(),
         };
         Fault::new(format!("`{text}` is not known here"), format!("use {words}"))

@@ -80,9 +80,7 @@ fn the_longest_prefix_wins_then_the_smallest_metric() {
 #[test]
 fn a_next_hop_needs_a_resolved_neighbour_and_a_link_that_is_up() {
     let topology = topology(vec![], &[(1, "10.0.0.7"), (3, "10.0.3.7")]);
-    let next_hop = |neighbour, interface| {
-        topology.next_hop(&via(neighbour, interface, true))
-    };
+    let next_hop = |neighbour, interface| topology.next_hop(&via(neighbour, interface, true));
     assert_eq!(next_hop("10.0.0.7", 1), Some(hop(1)));
     assert_eq!(next_hop("10.0.0.8", 1), None);
     assert_eq!(next_hop("10.0.0.7", 2), None);

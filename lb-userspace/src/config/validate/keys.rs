@@ -56,7 +56,10 @@ fn overlaps(services: &[Service], indexes: &[usize]) -> Vec<Problem> {
             let (Service { vip, ports, .. }, other) = (&services[index], &services[other]);
             Problem::new(
                 format!("service[{index}].port"),
-                format!("{ports} overlaps with {} of the service `{}` on {vip}", other.ports, other.name),
+                format!(
+                    "{ports} overlaps with {} of the service `{}` on {vip}",
+                    other.ports, other.name
+                ),
                 "use ranges that have no port in common",
             )
         })

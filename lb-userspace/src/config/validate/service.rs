@@ -84,11 +84,7 @@ fn window(key: String, window: Duration) -> Option<Problem> {
     let fits = (WINDOW_MIN..=WINDOW_MAX).contains(&window) && window.subsec_nanos() == 0;
     (!fits).then(|| {
         let window = humantime::format_duration(window);
-        Problem::new(
-            key,
-            format!("{window} is no window"),
-            "use whole seconds, \"1s\" to \"24h\"",
-        )
+        Problem::new(key, format!("{window} is no window"), "use whole seconds, \"1s\" to \"24h\"")
     })
 }
 
@@ -152,7 +148,9 @@ fn other_port(key: String, service: &Service, port: u16) -> Problem {
         )
     } else {
         (
-            format!("{port} is not needed: the service's ports are `{ports}`, and so the backend's"),
+            format!(
+                "{port} is not needed: the service's ports are `{ports}`, and so the backend's"
+            ),
             "remove it",
         )
     };

@@ -122,9 +122,8 @@ impl Search<'_> {
 /// What a packet should find: the service with the fewest ports.
 fn wanted(model: &Model, vip: &Addr, port: Port, protocol: Protocol) -> Option<Service> {
     let width = |ports: Ports| ports.last.get() - ports.first.get();
-    let fits = |key: &ServiceKey| {
-        key.vip == *vip && key.protocol == protocol && key.ports.contains(port)
-    };
+    let fits =
+        |key: &ServiceKey| key.vip == *vip && key.protocol == protocol && key.ports.contains(port);
     let found = model.iter().filter(|(key, _)| fits(key));
     found.min_by_key(|(key, _)| width(key.ports)).map(|(_, service)| *service)
 }
@@ -263,7 +262,8 @@ fn regular_4096_services_fit() {
     for (vips, ports) in [(1, 4096), (16, 256), (64, 64), (1024, 4), (4096, 1)] {
         for (first, step) in [(80, 1), (1000, 10)] {
             let v4 = |n: u32| Addr::from_v4((0xcb00_7100 + n).to_be_bytes());
-            let v6 = |n: u32| Addr::from_v6(Ipv6Addr::from(0x2001_0db8 << 96 | u128::from(n)).octets());
+            let v6 =
+                |n: u32| Addr::from_v6(Ipv6Addr::from(0x2001_0db8 << 96 | u128::from(n)).octets());
             let net = |n: u32| Addr::from_v6(Ipv6Addr::from(u128::from(n) << 64 | 1).octets());
             for vip in [&v4 as &dyn Fn(u32) -> Addr, &v6, &net] {
                 let keys = (1..=vips).flat_map(|n| {
