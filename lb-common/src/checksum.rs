@@ -16,14 +16,6 @@ impl Delta {
     /// The rewrite that changes nothing.
     pub const NONE: Self = Self(0);
 
-    /// One word replaced by another.
-    #[inline(always)]
-    #[must_use]
-    pub const fn word(old: [u8; 2], new: [u8; 2]) -> Self {
-        let sum = !u16::from_ne_bytes(old) as u32 + u16::from_ne_bytes(new) as u32;
-        Self((sum & 0xffff) as u16 + (sum >> 16) as u16)
-    }
-
     /// One address replaced by another of the same family: all that an IPv4 header checksum sees.
     #[must_use]
     pub fn address(old: &Addr, new: &Addr) -> Self {

@@ -18,7 +18,7 @@ use lb_tests::{
     tunnel::ETHERNET,
     workspace::lb_binary,
 };
-use rustix::net::{AddressFamily, RawProtocol, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, Protocol, RawProtocol, SendFlags, SocketFlags, SocketType};
 
 const VIP4: &str = "192.0.2.10";
 const VIP6: &str = "2001:db8::20";
@@ -97,7 +97,7 @@ impl Lab {
     /// The node sends IP in IP; the kernel adds the outer header.
     fn send_ipip(&self, inner: &[u8]) {
         let send = || -> io::Result<()> {
-            let protocol = RawProtocol::new(4.try_into().unwrap()).into();
+            let protocol = Protocol::from_raw(RawProtocol::new(4).unwrap());
             let (family, kind) = (AddressFamily::INET, SocketType::RAW);
             let socket =
                 rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, Some(protocol))?;

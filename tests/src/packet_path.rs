@@ -8,18 +8,19 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use aya::programs::{TestRun, TestRunOptions};
 use lb_common::{
     addr::{Port, Protocol},
-    backend::Backend,
+    backend::Backend as Line,
     hash::HashKey,
     layout,
-    service::{Service, ServiceKey},
+    service::{self, DownPolicy, ForwardMode, ServiceKey},
     settings::{AnswerRates, Settings, Stages, TunnelSource},
     slot::{Slot, State},
 };
 use lb_userspace::{
     config::Limits,
     dataplane::{Counters, Dataplane, Op, kernel::Kernel},
-    desired::Desired,
+    desired::{Backend, Desired, Service},
     reconcile::Reconciler,
+    ring::Endpoint,
 };
 
 /// Small maps: a test loads its own.
@@ -50,6 +51,24 @@ pub fn nothing(seed: [u8; 16]) -> Desired {
         routes: BTreeMap::new(),
         denied: [].into(),
         devices: [].into(),
+    }
+}
+
+/// A service with the usual settings beside these.
+#[must_use]
+pub fn service(
+    mode: ForwardMode,
+    ring_size: u32,
+    backends: BTreeMap<Endpoint, Backend>,
+) -> Service {
+    Service {
+        mode,
+        ring_size,
+        on_down: DownPolicy::RST,
+        window: 3600,
+        flow_limit: 65536,
+        gue_port: Port::new(6080),
+        backends,
     }
 }
 
@@ -126,8 +145,8 @@ impl PacketPath {
     pub fn change(
         &mut self,
         key: &ServiceKey,
-        service: impl Fn(&mut Service),
-        backend: impl Fn(&mut Backend),
+        service: impl Fn(&mut service::Service),
+        backend: impl Fn(&mut Line),
     ) {
         let actual = self.reconciler.dataplane().read().expect("the maps");
         for (place, line) in actual.pool(key).into_values() {
@@ -216,7 +235,7 @@ impl PacketPath {
     /// Whose counter each is, as `ADDRESS:PORT`.
     fn owners(&self) -> BTreeMap<u32, String> {
         let actual = self.reconciler.actual().expect("the maps");
-        let owner = |line: &Backend| SocketAddr::new(line.address.to_ip(), line.port.get());
+        let owner = |line: &Line| SocketAddr::new(line.address.to_ip(), line.port.get());
         actual.backends.values().map(|line| (line.counter, owner(line).to_string())).collect()
     }
 }
