@@ -30,13 +30,13 @@ impl Bucket {
     const TOKEN: u64 = 1_000_000_000;
 
     /// Takes a token, if there is one, at the time `now`; `rate` are tokens per second, and as many
-    /// fit in.
+    /// fit in. A bucket that was never filled is full.
     #[inline(always)]
     pub fn take(&mut self, rate: u32, now: u64) -> bool {
         let full = rate as u64 * Self::TOKEN;
         // A second fills it; bounding the span keeps the product within 64 bits.
         let span = now.wrapping_sub(self.filled);
-        let span = if span > Self::TOKEN { Self::TOKEN } else { span };
+        let span = if span > Self::TOKEN || self.filled == 0 { Self::TOKEN } else { span };
         let tokens = self.tokens + span * rate as u64;
         self.filled = now;
         self.tokens = if tokens > full { full } else { tokens };
@@ -62,5 +62,7 @@ mod tests {
         let later = (1..=100).filter(|ms| bucket.take(10, start + 200_000_000 + ms * 10_000_000));
         assert!((9..=11).contains(&later.count()));
         assert!(!bucket.take(0, u64::MAX));
+        let mut bucket = Bucket::default();
+        assert_eq!((0..20).filter(|_| bucket.take(10, 1)).count(), 10);
     }
 }

@@ -35,6 +35,21 @@ impl Delta {
         Self(fold(u64::from(Self::address(old.0, new.0).0) + ports))
     }
 
+    /// One 16-bit word replaced by another.
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(old: [u8; 2], new: [u8; 2]) -> Self {
+        Self(!u16::from_ne_bytes(old)).and(Self(u16::from_ne_bytes(new)))
+    }
+
+    /// Both rewrites.
+    #[inline(always)]
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        let sum = self.0 as u32 + other.0 as u32;
+        Self((sum & 0xffff) as u16 + (sum >> 16) as u16)
+    }
+
     /// The decrement of a TTL, which is the first byte of its 16-bit word (RFC 791 §3.1).
     pub const TTL_DECREMENT: Self = Self(!u16::from_ne_bytes([1, 0]));
 }
@@ -69,6 +84,15 @@ pub const fn finish(sum: u32) -> [u8; 2] {
     let sum = (sum & 0xffff) + (sum >> 16);
     let sum = (sum & 0xffff) + (sum >> 16);
     (!(sum as u16)).to_ne_bytes()
+}
+
+/// The same for a sum of 32-bit words, of which there are at most 2³².
+#[inline(always)]
+#[must_use]
+pub const fn finish_wide(sum: u64) -> [u8; 2] {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    finish(sum as u32)
 }
 
 const fn fold(mut sum: u64) -> u16 {
@@ -130,6 +154,23 @@ mod tests {
         }
 
         #[test]
+        fn replaced_words_add_up(mut words: [[u8; 2]; 9], one: [u8; 2], other: [u8; 2]) {
+            let before = whole(words.as_flattened());
+            let delta = Delta::word(words[2], one).and(Delta::word(words[7], other));
+            (words[2], words[7]) = (one, other);
+            prop_assert_eq!(
+                canonical(update(before, delta)),
+                canonical(whole(words.as_flattened()))
+            );
+        }
+
+        #[test]
+        fn wide_words_give_the_same(bytes: [u8; 64]) {
+            let sum = bytes.as_chunks().0.iter().map(|&word| u64::from(u32::from_ne_bytes(word)));
+            prop_assert_eq!(finish_wide(sum.sum()), whole(&bytes));
+        }
+
+        #[test]
         fn a_ttl_decrement_equals_a_new_computation(mut header: [u8; 20], ttl in 1u8..) {
             header[8] = ttl;
             let before = whole(&header);
@@ -138,6 +179,16 @@ mod tests {
                 canonical(update(before, Delta::TTL_DECREMENT)),
                 canonical(whole(&header))
             );
+        }
+    }
+
+    #[test]
+    fn a_replaced_word_equals_a_new_computation() {
+        for (old, new) in [([0x45, 1], [0x45, 3]), ([0, 0], [0xff, 0xff]), ([9, 9], [9, 9])] {
+            let rest = [0x12, 0x34, 0xfe, 0xdc];
+            let sum = |word: [u8; 2]| whole(&[&word[..], &rest].concat());
+            let updated = update(sum(old), Delta::word(old, new));
+            assert_eq!(canonical(updated), canonical(sum(new)));
         }
     }
 

@@ -21,16 +21,39 @@ pub struct FragmentKey {
     pub padding: [u8; 3],
 }
 
-/// Where the fragments of one datagram go.
-#[repr(C)]
+/// Where the fragments of one datagram go. In an order that puts both structures on 8 bytes.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragmentFlow {
-    /// The backend's place in the table; 0: it is a NAT backend's answer.
-    pub backend: u32,
-    /// The hash of the flow.
-    pub hash: u32,
-    /// The service that the datagram is for.
-    pub service: Service,
     /// What an answer is rewritten to.
     pub reply: Reply,
+    /// The backend's place in the table; 0: it is a NAT backend's answer.
+    pub backend: u32,
+    /// The service that the datagram is for.
+    pub service: Service,
+    /// The hash of the flow.
+    pub hash: u32,
+}
+
+impl FragmentFlow {
+    /// Of a client's packet to a backend.
+    #[inline(always)]
+    #[must_use]
+    pub const fn request(service: &Service, backend: u32, hash: u32) -> Self {
+        Self { reply: Reply::NONE, backend, service: *service, hash }
+    }
+
+    /// Of a NAT backend's answer.
+    #[inline(always)]
+    #[must_use]
+    pub const fn reply(reply: &Reply) -> Self {
+        Self { reply: *reply, backend: 0, service: Service::NONE, hash: 0 }
+    }
+
+    /// Whether it is a NAT backend's answer.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_reply(&self) -> bool {
+        self.backend == 0
+    }
 }

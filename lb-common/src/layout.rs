@@ -5,6 +5,8 @@ use core::mem::{align_of, size_of};
 use crate::{
     answer::Bucket,
     backend::Backend,
+    decap::DecapSettings,
+    drive::Drive,
     flow::{Flow, FlowKey, Pending},
     fragment::{FragmentFlow, FragmentKey},
     route::{NextHop, Prefix},
@@ -35,4 +37,6 @@ const _: () = {
     assert!(size_of::<FragmentKey>() == 40);
     assert!(size_of::<FragmentFlow>() == 64);
     assert!(size_of::<Bucket>() == 16);
+    assert!(size_of::<DecapSettings>() == 8);
+    assert!(size_of::<Drive>() == 416);
 };

@@ -14,6 +14,8 @@ pub mod addr;
 pub mod answer;
 pub mod backend;
 pub mod checksum;
+pub mod decap;
+pub mod drive;
 pub mod flow;
 pub mod fragment;
 pub mod hash;

@@ -8,6 +8,17 @@ pub const FRAGS_PROGRAM: &str = "lb_frags";
 /// before it takes frames from `XDP_TX`.
 pub const PASS_PROGRAM: &str = "lb_pass";
 
+/// The XDP program of a backend, which undoes tunnels.
+pub const DECAP_PROGRAM: &str = "lb_decap";
+/// The same for frames in several buffers.
+pub const DECAP_FRAGS_PROGRAM: &str = "lb_decap_frags";
+/// `DecapSettings`, one entry.
+pub const DECAP_SETTINGS: &str = "DECAP_SETTINGS";
+/// The prefixes of the nodes: tunnels of other sources are not undone.
+pub const DECAP_SOURCES: &str = "DECAP_SOURCES";
+/// One counter a verdict of the decapsulation, per CPU.
+pub const DECAP_VERDICTS: &str = "DECAP_VERDICTS";
+
 /// `Settings`, one entry.
 pub const SETTINGS: &str = "SETTINGS";
 /// Denied source prefixes.

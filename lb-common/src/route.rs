@@ -56,6 +56,18 @@ impl NextHop {
     /// The destination is the node itself.
     pub const LOCAL: Self = Self { interface: u32::MAX, ..Self::UNRESOLVED };
 
+    /// Destination and source as they lie in a frame's header, in words.
+    #[inline(always)]
+    #[must_use]
+    pub const fn addresses(&self) -> [u32; 3] {
+        let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (self.destination.0, self.source.0);
+        [
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes([i, j, k, l]),
+        ]
+    }
+
     /// Whether the destination is the node itself.
     #[inline(always)]
     #[must_use]

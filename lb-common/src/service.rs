@@ -299,6 +299,18 @@ pub struct Reply {
     pub counter: u32,
 }
 
+impl Reply {
+    /// None.
+    pub const NONE: Self = Self {
+        vip: Addr::UNSPECIFIED,
+        port: Port::ZERO,
+        address_delta: Delta::NONE,
+        endpoint_delta: Delta::NONE,
+        padding: 0,
+        counter: 0,
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,7 +32,7 @@ pub struct AnswerRates {
     pub error: u32,
     /// TCP resets.
     pub reset: u32,
-    /// Zero.
+    /// Zero: a word that the verifier does not know, and the packet path does.
     pub padding: u32,
 }
 

@@ -14,16 +14,20 @@ pub enum Kind {
     Dropped,
 }
 
+/// Declares an enum of verdicts: each with its label, its kind and one sentence.
 macro_rules! verdicts {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $label:literal, $kind:ident;)+) => {
-        /// What became of a packet, and why.
+    (
+        $(#[doc = $about:literal])+ $name:ident: $kinds:ident;
+        $($(#[doc = $doc:literal])+ $variant:ident = $label:literal, $kind:ident;)+
+    ) => {
+        $(#[doc = $about])+
         #[repr(u32)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Verdict {
+        pub enum $name {
             $($(#[doc = $doc])+ $variant,)+
         }
 
-        impl Verdict {
+        impl $name {
             /// Every verdict, in the order of the counters.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
@@ -33,11 +37,21 @@ macro_rules! verdicts {
                 match self { $(Self::$variant => $label,)+ }
             }
 
+            /// The verdict of a counter.
+            #[inline(always)]
+            #[must_use]
+            pub const fn from_index(index: u32) -> Option<Self> {
+                match index {
+                    $(index if index == Self::$variant as u32 => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
             /// What the kernel is told.
             #[inline(always)]
             #[must_use]
-            pub const fn kind(self) -> Kind {
-                match self { $(Self::$variant => Kind::$kind,)+ }
+            pub const fn kind(self) -> $kinds {
+                match self { $(Self::$variant => $kinds::$kind,)+ }
             }
 
             /// One sentence for operators.
@@ -45,11 +59,25 @@ macro_rules! verdicts {
             pub const fn describe(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+),)+ }
             }
+
+            /// The number of counters.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The verdict's counter.
+            #[inline(always)]
+            #[must_use]
+            pub const fn index(self) -> u32 {
+                self as u32
+            }
         }
     };
 }
 
+pub(crate) use verdicts;
+
 verdicts! {
+    /// What became of a packet, and why.
+    Verdict: Kind;
     /// Sent out by the interface that it came in by.
     Transmitted = "transmitted", Forwarded;
     /// Sent out by another interface.
@@ -100,6 +128,8 @@ verdicts! {
     NoBackend = "no-backend", Dropped;
     /// A fragment to a VIP whose first fragment was not seen.
     LostFragment = "lost-fragment", Dropped;
+    /// Too big for the way to its backend, and not to be answered: an ICMP error, a later fragment.
+    Oversize = "oversize", Dropped;
     /// Its backend is down, and the service's policy is to drop, or the packet cannot be answered.
     BackendDown = "backend-down", Dropped;
     /// It would have been answered, but too many were already.
@@ -118,18 +148,6 @@ verdicts! {
     Inconsistent = "inconsistent", Dropped;
 }
 
-impl Verdict {
-    /// The number of counters.
-    pub const COUNT: usize = Self::ALL.len();
-
-    /// The verdict's counter.
-    #[inline(always)]
-    #[must_use]
-    pub const fn index(self) -> u32 {
-        self as u32
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +156,7 @@ mod tests {
     fn counters_follow_the_declaration_and_labels_are_unique() {
         for (position, verdict) in Verdict::ALL.iter().enumerate() {
             assert_eq!(verdict.index() as usize, position);
+            assert_eq!(Verdict::from_index(verdict.index()), Some(*verdict));
             assert!(verdict.describe().ends_with('.'));
             assert_eq!(
                 Verdict::ALL.iter().filter(|other| other.as_str() == verdict.as_str()).count(),

@@ -4,6 +4,7 @@ use core::mem::{align_of, size_of};
 
 use network_types::{
     eth::EthHdr,
+    icmp::Icmpv4Hdr,
     ip::{Ipv4Hdr, Ipv6Hdr},
     tcp::TcpHdr,
     udp::UdpHdr,
@@ -46,7 +47,8 @@ macro_rules! headers {
     )+ };
 }
 
-headers!(EthHdr, Ipv4Hdr, Ipv6Hdr, TcpHdr, UdpHdr, u16, [u8; 4]);
+headers!(EthHdr, Ipv4Hdr, Ipv6Hdr, TcpHdr, UdpHdr, Icmpv4Hdr);
+headers!([u8; 1], [u8; 2], [u8; 4], [u8; 32]);
 
 impl Frame {
     /// The frame between two addresses.
@@ -67,6 +69,14 @@ impl Frame {
     #[expect(clippy::len_without_is_empty, reason = "no caller asks")]
     pub const fn len(&self) -> usize {
         self.end - self.start
+    }
+
+    /// The length of all buffers in bytes.
+    #[inline(always)]
+    #[must_use]
+    pub fn total_len(&self) -> usize {
+        let total = more::total(self.context);
+        if total > self.len() { total } else { self.len() }
     }
 
     /// Whether the frame, with all its buffers, has so many bytes.

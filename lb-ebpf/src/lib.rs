@@ -7,12 +7,14 @@
 
 pub mod answer;
 pub mod backend;
+pub mod decap;
 pub mod devices;
 pub mod firewall;
 pub mod flow;
 pub mod forward;
 pub mod fragment;
 pub mod frame;
+mod gue;
 pub mod icmp;
 pub mod lpm;
 pub mod parse;

@@ -1,4 +1,4 @@
-//! The XDP programs of a node: verdicts become actions here, and nowhere else.
+//! The XDP programs of a node and of a backend: verdicts become actions here, and nowhere else.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]
@@ -10,9 +10,12 @@ mod programs {
         programs::XdpContext,
     };
     use aya_log_ebpf::debug;
-    use lb_common::verdict::{Kind, Verdict};
+    use lb_common::{
+        decap::DecapKind,
+        verdict::{Kind, Verdict},
+    };
     use lb_ebpf::{
-        devices,
+        decap, devices,
         frame::{Buffer, Frame},
         pipeline, stats,
     };
@@ -29,6 +32,20 @@ mod programs {
     #[expect(clippy::needless_pass_by_value, reason = "the entry point's signature")]
     pub(crate) fn lb_frags(context: XdpContext) -> u32 {
         balance(&context)
+    }
+
+    /// A backend's program: undoes a node's tunnels.
+    #[xdp]
+    #[expect(clippy::needless_pass_by_value, reason = "the entry point's signature")]
+    pub(crate) fn lb_decap(context: XdpContext) -> u32 {
+        decapsulate(&context)
+    }
+
+    /// The same, for frames in several buffers.
+    #[xdp(frags)]
+    #[expect(clippy::needless_pass_by_value, reason = "the entry point's signature")]
+    pub(crate) fn lb_decap_frags(context: XdpContext) -> u32 {
+        decapsulate(&context)
     }
 
     struct Received<'a>(&'a XdpContext);
@@ -86,9 +103,19 @@ mod programs {
         action
     }
 
+    #[inline(always)]
+    fn decapsulate(context: &XdpContext) -> u32 {
+        let (Ok(verdict) | Err(verdict)) = decap::process(&mut Received(context));
+        decap::count(verdict);
+        match verdict.kind() {
+            DecapKind::Unwrapped | DecapKind::Passed => xdp_action::XDP_PASS,
+            DecapKind::Dropped => xdp_action::XDP_DROP,
+        }
+    }
+
     /// Passes everything: for the far end of a veth, which takes frames from `XDP_TX` only while
     /// it has a program of its own.
-    #[xdp]
+    #[xdp(frags)]
     pub(crate) fn lb_pass(_: XdpContext) -> u32 {
         xdp_action::XDP_PASS
     }

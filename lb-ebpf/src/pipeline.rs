@@ -3,6 +3,8 @@
 //! `parse → admit (firewall) → service → slot → (flow) → backend → forward`. `Err` is not a failure:
 //! it is a verdict reached early.
 
+mod rare;
+
 use lb_common::{
     addr::Protocol,
     flow::Choice,
@@ -18,7 +20,6 @@ use crate::{
     forward::{self, Egress},
     fragment,
     frame::Buffer,
-    icmp,
     parse::{self, Packet, Part},
     reply, ring, service, settings, stats,
 };
@@ -26,16 +27,17 @@ use crate::{
 /// Decides on a frame and, if it is for a service, rewrites it for its next hop.
 #[inline(always)]
 pub fn process(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
-    let packet = parse::packet(&buffer.frame())?;
+    let mut packet = parse::packet(&buffer.frame())?;
     let settings = settings::current()?;
+    packet.forget_offsets(settings.answers.padding);
     if settings.stages.contains(Stages::FIREWALL) {
         firewall::admit(&packet)?;
     }
     if let Part::Later(_) = packet.part {
-        return fragment::follow(buffer, &packet, settings);
+        return rare::follow(buffer, &packet);
     }
     if !matches!(packet.protocol, Protocol::TCP | Protocol::UDP) {
-        return icmp::handle(buffer, &packet, settings);
+        return rare::message(buffer, &packet);
     }
     let (vip, port) = (&packet.destination, packet.destination_port);
     match service::find(vip, port, packet.protocol, settings) {

@@ -6,12 +6,14 @@
 //! health ─┤
 //! topology┘                                         publish what they see; never touch maps
 //! api, cli                                          what people and programs talk to
+//! backend                                           the other end: what a backend needs
 //! ```
 //!
 //! [`desired`] is a pure function of what is configured and seen; [`reconcile`] is the only writer
 //! of maps; [`node`] is the only place where the parts meet.
 
 pub mod api;
+pub mod backend;
 pub mod cli;
 pub mod config;
 pub mod control;

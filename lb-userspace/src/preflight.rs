@@ -111,6 +111,15 @@ pub fn environment(node: &Node) -> Result<(), Error> {
     storage::runtime_dir(&node.runtime_dir)
 }
 
+/// Whether this kernel and process can load and attach programs.
+pub(crate) fn process() -> Result<(), Error> {
+    process::kernel()?;
+    process::capabilities()
+}
+
+/// Whether a directory is on a bpffs, or would be once it is created.
+pub(crate) use storage::is_on_bpffs;
+
 /// The indexes of interfaces; on an error the position of the name that does not exist.
 pub fn interfaces(
     names: &[String],

@@ -3,13 +3,18 @@
 
 mod balance;
 mod crash;
+mod decap;
 mod demo;
 mod firewall;
 mod health;
+mod live;
+mod mtu;
 mod pools;
 mod refusals;
 mod site;
+mod tunnel;
 mod udp;
+mod vlan;
 
 use std::{
     collections::BTreeMap,
@@ -27,13 +32,18 @@ use lb_tests::{
     site::{Options, Site, mount_bpffs},
 };
 
-/// A site of its own for a test, with what crashed runs left removed first.
+/// A site of its own for a test.
 fn site() -> Site {
+    site_of(3)
+}
+
+/// A site with so many web servers, with what crashed runs left removed first.
+fn site_of(webs: usize) -> Site {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     drop(cleanup::clean_dead_tests().unwrap());
     let _: bool = mount_bpffs().unwrap();
     let prefix = cleanup::test_prefix(NUMBER.fetch_add(1, Ordering::Relaxed));
-    Site::build(&Options::new(prefix)).unwrap()
+    Site::build(&Options { webs, ..Options::new(prefix) }).unwrap()
 }
 
 /// A node over the site's four services, ready for traffic.

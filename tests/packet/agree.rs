@@ -54,10 +54,10 @@ fn service(pool: &Pool) -> Service {
             SocketAddr::V6(_) => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number.into()).into(),
         };
         let next_hop = NextHop { destination: mac(number), ..HOP };
-        let backend = Backend { weight, condition: Condition::UP, next_hop };
+        let backend = Backend { weight, condition: Condition::UP, next_hop, mtu: u16::MAX };
         (SocketAddr::new(address, pool.vip.port()).into(), backend)
     });
-    Service { mode: ForwardMode::L2, ring_size: pool.ring_size, backends: backends.collect() }
+    packet_path::service(ForwardMode::L2, pool.ring_size, backends.collect())
 }
 
 fn mac(number: u8) -> Mac {

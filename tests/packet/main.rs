@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod agree;
+mod budget;
+mod decap;
 mod extension;
+mod flood;
 mod forward;
 mod malformed;
 mod pass;

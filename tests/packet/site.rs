@@ -42,10 +42,10 @@ pub(crate) const HOP: NextHop =
 
 /// A service of equal backends that are all up.
 pub(crate) fn pool(mode: ForwardMode, backends: &[&str], next_hop: NextHop) -> Service {
-    let backend = Backend { weight: 1, condition: Condition::UP, next_hop };
+    let backend = Backend { weight: 1, condition: Condition::UP, next_hop, mtu: u16::MAX };
     let endpoint = |text: &&str| text.parse::<SocketAddr>().unwrap().into();
     let backends: BTreeMap<_, _> = backends.iter().map(|text| (endpoint(text), backend)).collect();
-    Service { mode, ring_size: 1021, backends }
+    packet_path::service(mode, 1021, backends)
 }
 
 /// One service of each kind, over TCP and over UDP, each with one backend.

@@ -20,8 +20,12 @@ pub mod pcap;
 pub mod plan;
 pub mod process;
 pub mod run;
+pub mod sessions;
 pub mod site;
 pub mod traffic;
+pub mod tunnel;
+pub mod upload;
+pub mod wire;
 pub mod workspace;
 
 pub use error::Error;

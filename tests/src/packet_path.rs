@@ -8,17 +8,19 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use aya::programs::{TestRun, TestRunOptions};
 use lb_common::{
     addr::{Port, Protocol},
-    backend::Backend,
+    backend::Backend as Line,
     hash::HashKey,
     layout,
-    service::ServiceKey,
+    service::{self, DownPolicy, ForwardMode, ServiceKey},
     settings::{AnswerRates, Settings, Stages, TunnelSource},
+    slot::{Slot, State},
 };
 use lb_userspace::{
     config::Limits,
-    dataplane::{Counters, kernel::Kernel},
-    desired::Desired,
+    dataplane::{Counters, Dataplane, Op, kernel::Kernel},
+    desired::{Backend, Desired, Service},
     reconcile::Reconciler,
+    ring::Endpoint,
 };
 
 /// Small maps: a test loads its own.
@@ -49,6 +51,24 @@ pub fn nothing(seed: [u8; 16]) -> Desired {
         routes: BTreeMap::new(),
         denied: [].into(),
         devices: [].into(),
+    }
+}
+
+/// A service with the usual settings beside these.
+#[must_use]
+pub fn service(
+    mode: ForwardMode,
+    ring_size: u32,
+    backends: BTreeMap<Endpoint, Backend>,
+) -> Service {
+    Service {
+        mode,
+        ring_size,
+        on_down: DownPolicy::RST,
+        window: 3600,
+        flow_limit: 65536,
+        gue_port: Port::new(6080),
+        backends,
     }
 }
 
@@ -105,6 +125,51 @@ impl PacketPath {
     #[must_use]
     pub fn reconciler(&self) -> &Reconciler<Kernel> {
         &self.reconciler
+    }
+
+    /// Writes to the maps what no desired state says.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses to.
+    pub fn apply(&mut self, op: &Op) {
+        let written = self.reconciler.dataplane_mut().apply(op);
+        written.unwrap_or_else(|error| panic!("{op:?}: {error}"));
+    }
+
+    /// Changes a service and its backends in place.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such service, or the kernel refuses to.
+    pub fn change(
+        &mut self,
+        key: &ServiceKey,
+        service: impl Fn(&mut service::Service),
+        backend: impl Fn(&mut Line),
+    ) {
+        let actual = self.reconciler.dataplane().read().expect("the maps");
+        for (place, line) in actual.pool(key).into_values() {
+            let mut line = *line;
+            backend(&mut line);
+            self.apply(&Op::PutBackend(place, line));
+        }
+        let mut entry = actual.services[key];
+        service(&mut entry);
+        self.apply(&Op::PutService(*key, entry));
+    }
+
+    /// Stores one word into all slots of a service.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such service, or the kernel refuses to.
+    pub fn fill_ring(&mut self, key: &ServiceKey, state: State) {
+        let actual = self.reconciler.dataplane().read().expect("the maps");
+        let entry = actual.services[key];
+        let places = entry.ring_base..entry.ring_base + entry.ring_size;
+        let slots = places.map(|place| (place, Slot::new(state))).collect();
+        self.apply(&Op::WriteSlots(slots));
     }
 
     /// Runs the program on one frame.
@@ -170,7 +235,7 @@ impl PacketPath {
     /// Whose counter each is, as `ADDRESS:PORT`.
     fn owners(&self) -> BTreeMap<u32, String> {
         let actual = self.reconciler.actual().expect("the maps");
-        let owner = |line: &Backend| SocketAddr::new(line.address.to_ip(), line.port.get());
+        let owner = |line: &Line| SocketAddr::new(line.address.to_ip(), line.port.get());
         actual.backends.values().map(|line| (line.counter, owner(line).to_string())).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask build`: the eBPF object, then the binaries that embed it.
+//! `cargo xtask build`: the eBPF objects, then the binaries that embed the node's.
 
 use std::{fs, path::Path, process::Command};
 
@@ -33,12 +33,13 @@ pub(crate) fn all(toolchain: &Toolchain) -> Result<()> {
     binaries()
 }
 
-/// Builds the eBPF object.
+/// Builds the node's eBPF object, and that of the benchmark's driver.
 pub(crate) fn ebpf(toolchain: &Toolchain) -> Result<()> {
     let build = toolchain.compiler.cargo("build");
-    exec::run(for_bpf(build, toolchain).args(["--bin", "lb-ebpf"]))?;
-    let built = workspace::target().join("bpf").join(TARGET).join("release/lb-ebpf");
-    place(&built, &workspace::object())
+    exec::run(for_bpf(build, toolchain).arg("--bins"))?;
+    let built = workspace::target().join("bpf").join(TARGET).join("release");
+    place(&built.join("lb-ebpf"), &workspace::object())?;
+    place(&built.join("lb-driver"), &workspace::driver())
 }
 
 /// What every compilation of the eBPF crate has in common.

@@ -1,5 +1,6 @@
 //! `cargo xtask`: the one way to set up, build, try and test the project, for people and for CI.
 
+mod bench;
 mod build;
 mod ci;
 mod exec;
@@ -31,6 +32,8 @@ enum Verb {
     Run(run::Options),
     /// Run the tests
     Test(test::Options),
+    /// Measure the packet path or the control plane on this machine
+    Bench(bench::Options),
     /// Check format, lints and docs
     Lint,
     /// Do all that CI does
@@ -53,6 +56,7 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Build => build::run(),
         Verb::Run(options) => run::run(options),
         Verb::Test(options) => test::run(options),
+        Verb::Bench(options) => bench::run(options),
         Verb::Lint => lint::run(),
         Verb::Ci => ci::run(),
     }

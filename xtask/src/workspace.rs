@@ -25,6 +25,11 @@ pub(crate) fn object() -> PathBuf {
     target().join("bpf/lb.o")
 }
 
+/// The eBPF object that drives the node's program in benchmarks.
+pub(crate) fn driver() -> PathBuf {
+    target().join("bpf/lb-driver.o")
+}
+
 /// A binary of the workspace.
 pub(crate) fn binary(name: &str) -> PathBuf {
     target().join("release").join(name)

@@ -5,10 +5,7 @@ use lb_common::{
     route::{NextHop, VlanTag},
     verdict::Verdict,
 };
-use network_types::{
-    eth::EthHdr,
-    ip::{Ipv4Hdr, Ipv6Hdr},
-};
+use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 
 use super::Egress;
 use crate::{
@@ -83,9 +80,8 @@ pub(super) fn address(
         return Err(Verdict::NoRoom);
     }
     let frame = &mut buffer.frame();
-    let ethernet: &mut EthHdr = frame.header_mut(0).ok_or(Verdict::ShortEthernet)?;
-    ethernet.dst_addr = next_hop.destination.0;
-    ethernet.src_addr = next_hop.source.0;
+    let ethernet: &mut Ethernet = frame.header_mut(0).ok_or(Verdict::ShortEthernet)?;
+    ethernet.addresses = next_hop.addresses();
     let [outer, inner] = &next_hop.tags;
     if !outer.is_some() {
         ethernet.ether_type = u16::from_ne_bytes(payload.ether_type());
@@ -100,6 +96,16 @@ pub(super) fn address(
     }
     Ok(Egress { interface: next_hop.interface })
 }
+
+/// The header with its addresses in words: of bytes, the compiler makes calls of a copying loop.
+#[repr(C, packed(2))]
+struct Ethernet {
+    addresses: [u32; 3],
+    ether_type: u16,
+}
+
+// SAFETY: `repr(C)` integers.
+unsafe impl Header for Ethernet {}
 
 /// A tag as it lies on the wire, without the protocol that announces it.
 #[repr(C)]

@@ -1,5 +1,6 @@
 //! Forward: rewrites a frame for its next hop.
 
+mod embedded;
 mod hop;
 mod rewrite;
 mod tunnel;
@@ -22,11 +23,37 @@ use hop::Payload;
 use rewrite::{End, Endpoint};
 use tunnel::Tunnel;
 
+pub use self::embedded::rewrite_embedded;
+
 /// The interface that a rewritten frame leaves by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Egress {
     /// Its index.
     pub interface: u32,
+}
+
+impl Egress {
+    /// Marks a word that holds a verdict; interfaces have 32 bits.
+    const VERDICT: u64 = 1 << 32;
+
+    /// An outcome in one word.
+    #[inline(always)]
+    #[must_use]
+    pub fn word(outcome: Result<Self, Verdict>) -> u64 {
+        match outcome {
+            Ok(Self { interface }) => interface.into(),
+            Err(verdict) => Self::VERDICT | u64::from(verdict.index()),
+        }
+    }
+
+    /// The outcome of a word that [`Egress::word`] made.
+    #[inline(always)]
+    pub fn from_word(word: u64) -> Result<Self, Verdict> {
+        if word < Self::VERDICT {
+            return Ok(Self { interface: word as u32 });
+        }
+        Err(Verdict::from_index(word as u32).unwrap_or(Verdict::Inconsistent))
+    }
 }
 
 /// The longest packet that the way to a backend takes without what the mode adds to it, in bytes.

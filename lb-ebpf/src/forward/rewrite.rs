@@ -38,16 +38,21 @@ pub(super) fn endpoint(
     end: End,
     new: &Endpoint<'_>,
 ) -> Result<(), Verdict> {
-    if matches!(packet.part, Part::Later(_)) {
+    match (packet.part, packet.protocol) {
         // The checksum, over all fragments, stands in the first.
-    } else if packet.protocol == Protocol::TCP {
-        let tcp: &mut TcpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortTcp)?;
-        *pick(end, &mut tcp.source, &mut tcp.dest) = new.port.wire();
-        tcp.check = checksum::update(tcp.check, new.delta);
-    } else {
-        let udp: &mut UdpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortUdp)?;
-        *pick(end, &mut udp.src, &mut udp.dst) = new.port.wire();
-        udp.check = checksum::update_udp(udp.check, new.delta);
+        (Part::Later(_), _) => {}
+        (_, Protocol::TCP) => {
+            let tcp: &mut TcpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortTcp)?;
+            *pick(end, &mut tcp.source, &mut tcp.dest) = new.port.wire();
+            tcp.check = checksum::update(tcp.check, new.delta);
+        }
+        (_, Protocol::UDP) => {
+            let udp: &mut UdpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortUdp)?;
+            *pick(end, &mut udp.src, &mut udp.dst) = new.port.wire();
+            udp.check = checksum::update_udp(udp.check, new.delta);
+        }
+        // An ICMP error has no ports of its own.
+        _ => {}
     }
     match packet.family {
         Family::V4 => {

@@ -16,7 +16,8 @@ use network_types::{
 };
 
 use crate::{
-    frame::{Frame, Header},
+    frame::Frame,
+    gue::{GUE_LEN, GueHeader},
     parse::{Family, Packet},
 };
 
@@ -26,19 +27,6 @@ const HOPS: u8 = 64;
 const DONT_FRAGMENT: u8 = 0x40;
 /// The first of the dynamic ports (RFC 6335 §6), of which GUE's sources are.
 const DYNAMIC_PORTS: u16 = 0xc000;
-
-/// Variant 0 without options (draft-ietf-intarea-gue-09 §3.1): the protocol of what follows.
-#[repr(C)]
-struct GueHeader {
-    variant_and_len: u8,
-    protocol: u8,
-    flags: [u8; 2],
-}
-
-// SAFETY: `repr(C)` bytes.
-unsafe impl Header for GueHeader {}
-
-const GUE_LEN: usize = UdpHdr::LEN + size_of::<GueHeader>();
 
 /// The bytes that a mode puts before a packet to this backend.
 #[inline(always)]

@@ -12,7 +12,7 @@ const ROUTING: u8 = 43;
 /// A fragment (RFC 8200 §4.5).
 const FRAGMENT: u8 = 44;
 /// Destination options (RFC 8200 §4.6); may come before a routing header and at the end.
-const DESTINATION_OPTIONS: u8 = 60;
+pub const DESTINATION_OPTIONS: u8 = 60;
 
 /// RFC 8200 §4.1 recommends each header at most once, and destination options twice.
 const LONGEST_CHAIN: usize = 5;

@@ -17,7 +17,10 @@ use lb_common::{
 
 use crate::frame::Frame;
 
-pub use self::link::{ETHERNET, IPV4, IPV6, VLAN};
+pub use self::{
+    extension::DESTINATION_OPTIONS,
+    link::{ETHERNET, IPV4, IPV6, VLAN},
+};
 
 /// What the stages need to know of a packet: values and offsets, never references.
 ///
@@ -72,14 +75,71 @@ pub enum Part {
 }
 
 /// What an IP header says of the flow and of the place of the next header.
-struct Network {
-    family: Family,
-    source: Addr,
+pub(crate) struct Network {
+    pub(crate) family: Family,
+    pub(crate) source: Addr,
     destination: Addr,
-    protocol: Protocol,
-    part: Part,
-    l4: usize,
+    pub(crate) protocol: Protocol,
+    pub(crate) part: Part,
+    pub(crate) l4: usize,
+    pub(crate) end: usize,
+}
+
+/// Parses a frame up to the header behind IP's; gives the offset of the IP header first.
+///
+/// # Errors
+///
+/// As [`packet`].
+#[inline(always)]
+pub(crate) fn network(frame: &Frame) -> Result<(usize, Network), Verdict> {
+    let (ether_type, l3) = link::header(frame)?;
+    let network = match ether_type {
+        IPV4 => ipv4::header(frame, l3)?,
+        IPV6 => ipv6::header(frame, l3)?,
+        _ => return Err(Verdict::NotIp),
+    };
+    Ok((l3, network))
+}
+
+/// Walks the chain of extension headers of an IPv6 packet that may be cut off at `end`: gives the
+/// protocol behind it, its offset, and which part of a datagram it is.
+///
+/// # Errors
+///
+/// A verdict, where the chain leaves the packet or cannot be walked.
+#[inline(always)]
+pub fn chain(
+    frame: &Frame,
+    next_header: u8,
+    start: usize,
     end: usize,
+) -> Result<(Protocol, usize, Part), Verdict> {
+    let extension::Chain { protocol, offset, part } =
+        extension::walk(frame, next_header, start, end)?;
+    Ok((protocol, offset, part))
+}
+
+impl Packet {
+    /// Makes the verifier forget all of the offsets but how large they may be: it walks what
+    /// follows once, and not once for each place that a header may have.
+    #[inline(always)]
+    pub fn forget_offsets(&mut self, zero: u32) {
+        self.l3 = forget(self.l3, zero, 0x1f);
+        self.l4 = forget(self.l4, zero, HEADERS);
+        self.end = forget(self.end, zero, 0x1_ffff);
+    }
+}
+
+/// No header lies further behind than this: five extension headers of 2048 bytes, twice in an ICMP
+/// error.
+pub const HEADERS: usize = 0x7fff;
+
+/// A number of which the verifier knows nothing but its bits. `zero` is a word that only the
+/// verifier does not know.
+#[inline(always)]
+#[must_use]
+pub const fn forget(number: usize, zero: u32, bits: usize) -> usize {
+    (number ^ zero as usize) & bits
 }
 
 /// Parses a frame.
@@ -89,12 +149,7 @@ struct Network {
 /// A verdict: what cannot be a flow of a service passes; what contradicts itself is dropped.
 #[inline(always)]
 pub fn packet(frame: &Frame) -> Result<Packet, Verdict> {
-    let (ether_type, l3) = link::header(frame)?;
-    let network = match ether_type {
-        IPV4 => ipv4::header(frame, l3)?,
-        IPV6 => ipv6::header(frame, l3)?,
-        _ => return Err(Verdict::NotIp),
-    };
+    let (l3, network) = network(frame)?;
     let Network { family, source, destination, protocol, part, l4, end } = network;
     let none = (Port::ZERO, Port::ZERO, Moment::Amid);
     let len = end - l4;

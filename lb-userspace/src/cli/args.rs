@@ -8,6 +8,8 @@ use clap::{
 use clap_complete::Shell;
 
 use super::{
+    backend_setup::SetupArgs,
+    decap::DecapArgs,
     global::{self, Global},
     help,
 };
@@ -84,6 +86,8 @@ Examples:
         #[arg(value_parser = ValueParser::new(seconds))]
         watch: Option<Duration>,
     },
+    Decap(DecapArgs),
+    BackendSetup(Box<SetupArgs>),
     /// Print a completion script for a shell
     #[command(after_long_help = "\
 Examples:
@@ -158,8 +162,7 @@ Examples:
     },
     /// Remove a backend
     ///
-    /// New connections go to other backends. So do its open ones, and are reset there, drained before
-    /// or not: connections on slots that move are not remembered yet.
+    /// New connections go to other backends. Those that it has go on until they end.
     #[command(after_long_help = "\
 Examples:
   lb backend remove web4
@@ -167,8 +170,8 @@ Examples:
     Remove(Target),
     /// Set the weight of a backend
     ///
-    /// Weights count in relation to each other; 0 is as good as a drain. Open connections on slots
-    /// that move are reset by their next backend.
+    /// Weights count in relation to each other; 0 is as good as a drain. Open connections stay where
+    /// they are.
     #[command(after_long_help = "\
 Examples:
   lb backend weight web1 3
@@ -185,9 +188,7 @@ Examples:
     },
     /// Take a backend out of the ring
     ///
-    /// It gets no more packets. New connections go to other backends; so do its open ones, and are
-    /// reset there, since connections on slots that move are not remembered yet. Where that hurts,
-    /// let its application end them first, or choose a quiet hour.
+    /// It gets no new connections. Those that it has go on until they end.
     ///
     /// The drain outlives the daemon. Draining what is draining already is no error.
     #[command(after_long_help = "\

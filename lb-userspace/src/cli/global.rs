@@ -30,6 +30,8 @@ pub(super) struct Global {
 const WITHOUT: &[(&str, &[&str])] = &[
     ("run", &["socket", "json"]),
     ("check", &["socket"]),
+    ("decap", &["socket"]),
+    ("backend-setup", &["socket"]),
     ("completions", &["socket", "json"]),
     ("man", &["socket", "json"]),
 ];

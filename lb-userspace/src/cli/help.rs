@@ -68,3 +68,33 @@ Examples:
   lb stats --watch 5
   lb stats --json | jq .verdicts
   lb stats --json --watch          # one object a line";
+
+pub(super) const DECAP: &str = "\
+Examples:
+  lb decap --interface eth0 --from 10.0.0.0/24
+  lb decap --interface eth0 --from 10.0.0.0/24 --from fd00:1::/64 --gue-port 6080
+  lb decap --interface eth0 --show
+  lb decap --interface eth0 --show --json | jq .verdicts
+  lb decap --interface eth0 --detach
+
+Exit codes:
+  0  done
+  1  failed: not root, no bpffs, no such interface, or nothing attached
+  2  bad command line
+
+Files:
+  /sys/fs/bpf/lb-decap/INTERFACE  the pinned program with its maps: while it is there, tunnels are
+                                  undone";
+
+pub(super) const BACKEND_SETUP: &str = "\
+Examples:
+  lb backend-setup --print --mode l2 --vip 192.0.2.10
+  lb backend-setup --apply --mode ipip --vip 192.0.2.10 --from 10.0.0.0/24
+  lb backend-setup --check --mode gue --vip 192.0.2.10 --vip 2001:db8::20 --from 10.0.0.0/24
+  lb backend-setup --check --mode nat --gateway 10.0.0.2
+  lb backend-setup --apply --config lb.toml --service web --from 10.0.0.0/24
+
+Exit codes:
+  0  done; with `--check`: nothing is missing
+  1  something is missing, or failed
+  2  bad command line or configuration";

@@ -12,9 +12,11 @@
 //! Data goes to stdout, everything else to stderr.
 
 mod args;
+mod backend_setup;
 mod change;
 mod check;
 mod completions;
+mod decap;
 mod global;
 mod help;
 mod log;
@@ -32,7 +34,7 @@ use self::{
     args::{Args, BackendCommand, Command, ServiceCommand},
     output::Output,
 };
-use crate::{api::client, config::file};
+use crate::{api::client, backend, config::file};
 
 /// Why a command ends early.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +48,11 @@ enum Error {
     /// `lb check --json` has printed what is wrong already.
     #[error("")]
     Reported,
+    /// `lb backend-setup` has printed what is missing already.
+    #[error("")]
+    NotReady,
+    #[error(transparent)]
+    Backend(#[from] backend::Error),
     #[error("LB_LOG: {0}; use a filter such as `info` or `lb_userspace=debug`")]
     LogFilter(String),
     #[error("{0:#}")]
@@ -61,7 +68,10 @@ impl Error {
         match self {
             Self::Write { cause, .. } if cause.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Client(client::Error::NoDaemon(_) | client::Error::Silent(_)) => 3,
-            Self::Config(_) | Self::Reported | Self::LogFilter(_) => 2,
+            Self::Config(_)
+            | Self::Reported
+            | Self::LogFilter(_)
+            | Self::Backend(backend::Error::Spec(_)) => 2,
             // What only the machine can tell, such as a missing interface, may be the file's fault.
             Self::Node(error) if error.chain().any(<dyn std::error::Error>::is::<file::Error>) => 2,
             Self::Client(
@@ -71,6 +81,8 @@ impl Error {
                 | client::Error::BadAnswer { .. },
             )
             | Self::NotFound(_)
+            | Self::NotReady
+            | Self::Backend(_)
             | Self::Node(_)
             | Self::Write { .. }
             | Self::Runtime(_) => 1,
@@ -93,7 +105,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = error.exit_code();
-            if code != 0 && !matches!(error, Error::Reported) {
+            if code != 0 && !matches!(error, Error::Reported | Error::NotReady) {
                 complain(&error);
             }
             ExitCode::from(code)
@@ -113,6 +125,8 @@ fn execute(Args { global, command }: Args) -> Result<(), Error> {
     match command {
         Command::Run { config } => run::run(config.as_deref()),
         Command::Check { file } => check::check(&file, output),
+        Command::Decap(args) => block_on(decap::decap(args, output)),
+        Command::BackendSetup(args) => block_on(backend_setup::setup(*args, output)),
         Command::Completions { shell } => completions::print(shell, output),
         Command::Man { directory } => man::write(&directory, output),
         Command::Status => block_on(show::status(&client, output)),

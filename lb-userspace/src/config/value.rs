@@ -17,9 +17,9 @@ use super::{AttachMode, MAX_WEIGHT};
 
 /// What is wrong with a value, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) message: String,
-    pub(super) remedy: String,
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) remedy: String,
 }
 
 impl Fault {
@@ -64,8 +64,12 @@ const ADDRESS_FORM: &str = "write an address such as 192.0.2.10 or 2001:db8::10"
 
 /// An address prefix.
 pub(super) fn prefix(value: &DeValue<'_>) -> Result<Prefix, Fault> {
+    parse_prefix(string(value)?)
+}
+
+/// An address prefix from its text.
+pub(crate) fn parse_prefix(text: &str) -> Result<Prefix, Fault> {
     const FORM: &str = "write a prefix such as 203.0.113.0/24 or 2001:db8::/32";
-    let text = string(value)?;
     let wrong = || Fault::new(format!("`{text}` is not an address prefix"), FORM);
     let (address, length) = text.split_once('/').ok_or_else(wrong)?;
     let address: IpAddr = address.parse().map_err(|_| wrong())?;

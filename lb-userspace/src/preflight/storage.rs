@@ -9,13 +9,22 @@ use super::Error;
 /// `BPF_FS_MAGIC` of linux/magic.h.
 const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
 
-/// Whether a directory is on a bpffs, or would be once it is created.
+/// Refuses a directory that is not on a bpffs, and would not be once it is created.
 pub(super) fn pin_dir(path: &Path) -> Result<(), Error> {
-    let stat = statfs(nearest(path)).map_err(|error| pin_dir_error(path, error.into()))?;
+    match is_on_bpffs(path) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::NotBpffs { path: path.into() }),
+        Err(error) => Err(pin_dir_error(path, error)),
+    }
+}
+
+/// Whether a directory is on a bpffs, or would be once it is created.
+pub(crate) fn is_on_bpffs(path: &Path) -> io::Result<bool> {
+    let stat = statfs(nearest(path))?;
     // The field's type differs between architectures; the magic number has 32 bits.
     #[allow(clippy::allow_attributes, clippy::cast_sign_loss, reason = "see above")]
     let magic = stat.f_type as u64 & 0xffff_ffff;
-    if magic == BPF_FS_MAGIC { Ok(()) } else { Err(Error::NotBpffs { path: path.into() }) }
+    Ok(magic == BPF_FS_MAGIC)
 }
 
 /// What is there of a path, as far as this process can see.

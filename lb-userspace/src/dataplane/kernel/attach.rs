@@ -27,7 +27,7 @@ pub struct Interface {
 ///
 /// An interface that has a live link keeps it: the link's program is replaced in place, so that
 /// no packet passes by unseen (and no driver resets its rings).
-pub(super) fn all(
+pub(crate) fn all(
     program: &mut Xdp,
     interfaces: &[Interface],
     mode: AttachMode,
@@ -47,13 +47,13 @@ pub(super) fn all(
     Ok(())
 }
 
-/// The mode is part of the name: a link cannot change it.
-fn pin(dir: &Path, mode: AttachMode, interface: &str) -> PathBuf {
+/// The link's pin. The mode is part of its name: a link cannot change it.
+pub(crate) fn pin(dir: &Path, mode: AttachMode, interface: &str) -> PathBuf {
     let mode = match mode {
         AttachMode::Native => "native",
         AttachMode::Generic => "generic",
     };
-    dir.join(format!("{}{mode}-{interface}", pins::LINK))
+    dir.join(format!("{}{mode}-{}", pins::LINK, pins::name(interface)))
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +111,7 @@ fn reason(error: &AttachError, interface: &str, mode: AttachMode) -> String {
     let errno = errno.map(rustix::io::Errno::from_raw_os_error);
     let advice = match (errno, mode) {
         (Some(rustix::io::Errno::OPNOTSUPP), AttachMode::Native) => {
-            "; its driver has no native XDP: set node.mode = \"generic\" (several times slower)"
+            "; its driver has no native XDP: choose the mode \"generic\" (several times slower)"
                 .into()
         }
         (Some(errno @ (rustix::io::Errno::BUSY | rustix::io::Errno::EXIST)), _) => {

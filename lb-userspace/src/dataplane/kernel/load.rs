@@ -31,47 +31,55 @@ fn sizes(limits: &Limits) -> [(&'static str, u32, &'static str); 10] {
 const FRAGS: &str = "FRAGS";
 
 /// A loaded object.
-pub(super) struct Loaded {
-    pub(super) ebpf: Ebpf,
+pub(crate) struct Loaded {
+    pub(crate) ebpf: Ebpf,
     /// The program that the kernel took.
-    pub(super) program: &'static str,
+    pub(crate) program: &'static str,
 }
 
 /// Loads the object's maps and the program; with a directory, pinned maps are taken over and new
-/// ones are pinned. A kernel that does not know frames in several buffers (before Linux 5.18) gets
-/// the program for frames in one.
+/// ones are pinned.
 pub(super) fn object(limits: &Limits, pins: Option<&Path>) -> Result<Loaded, Error> {
     if let Some(dir) = pins {
         fs::create_dir_all(dir)
             .map_err(|cause| Error::Io { what: format!("create {}", dir.display()), cause })?;
         check_sizes(limits, dir)?;
     }
-    let with_frags = attempt(limits, pins, names::FRAGS_PROGRAM, 1);
-    match with_frags {
+    either([names::FRAGS_PROGRAM, names::PROGRAM], &|loader| {
+        for (map, size, _) in sizes(limits) {
+            let _: &mut EbpfLoader<'_> = loader.map_max_entries(map, size);
+        }
+        if let Some(dir) = pins {
+            for map in names::PINNED {
+                let _: &mut EbpfLoader<'_> = loader.map_pin_path(map, dir.join(map));
+            }
+        }
+    })
+}
+
+/// Loads the object with the first of two programs, which takes frames in several buffers; a kernel
+/// that does not know them (before Linux 5.18) gets the second.
+pub(crate) fn either(
+    [with_frags, without]: [&'static str; 2],
+    configure: &dyn Fn(&mut EbpfLoader<'_>),
+) -> Result<Loaded, Error> {
+    match attempt(with_frags, 1, configure) {
         Err(Error::Program { cause, .. }) => {
             tracing::debug!("no frames in several buffers: {}", crate::error::with_causes(&cause));
-            attempt(limits, pins, names::PROGRAM, 0)
+            attempt(without, 0, configure)
         }
         loaded => loaded,
     }
 }
 
 fn attempt(
-    limits: &Limits,
-    pins: Option<&Path>,
     program: &'static str,
     frags: u8,
+    configure: &dyn Fn(&mut EbpfLoader<'_>),
 ) -> Result<Loaded, Error> {
-    let mut loader = EbpfLoader::new();
-    for (map, size, _) in sizes(limits) {
-        let _: &mut EbpfLoader<'_> = loader.map_max_entries(map, size);
-    }
-    if let Some(dir) = pins {
-        for map in names::PINNED {
-            let _: &mut EbpfLoader<'_> = loader.map_pin_path(map, dir.join(map));
-        }
-    }
     let level = drop_log::level();
+    let mut loader = EbpfLoader::new();
+    configure(&mut loader);
     let _: &mut EbpfLoader<'_> = loader.override_global(drop_log::LEVEL, &level, true);
     let _: &mut EbpfLoader<'_> = loader.override_global(FRAGS, &frags, true);
     let mut ebpf =

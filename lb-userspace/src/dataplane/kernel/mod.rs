@@ -1,8 +1,8 @@
 //! The kernel's maps and the attached program.
 
-mod attach;
+pub(crate) mod attach;
 mod drop_log;
-mod load;
+pub(crate) mod load;
 mod mapped;
 pub mod pins;
 mod services;
@@ -219,7 +219,7 @@ impl Counters for Kernel {
     }
 }
 
-fn take<M: TryFrom<Map, Error = aya::maps::MapError>>(
+pub(crate) fn take<M: TryFrom<Map, Error = aya::maps::MapError>>(
     ebpf: &mut Ebpf,
     name: &'static str,
 ) -> Result<M, Error> {
@@ -245,7 +245,7 @@ fn collect<K: Ord, V>(
     entries.collect::<Result<_, _>>().map_err(map(name))
 }
 
-fn map(name: &'static str) -> impl Fn(aya::maps::MapError) -> Error {
+pub(crate) fn map(name: &'static str) -> impl Fn(aya::maps::MapError) -> Error {
     move |cause| Error::Map { name, cause: Box::new(cause) }
 }
 
@@ -265,10 +265,10 @@ fn beyond(name: &'static str) -> Error {
     Error::Io { what: format!("map {name}"), cause: std::io::ErrorKind::OutOfMemory.into() }
 }
 
-fn trie(prefix: &Prefix) -> lpm_trie::Key<Addr> {
+pub(crate) fn trie(prefix: &Prefix) -> lpm_trie::Key<Addr> {
     lpm_trie::Key::new(prefix.length, prefix.address)
 }
 
-fn prefix(key: &lpm_trie::Key<Addr>) -> Prefix {
+pub(crate) fn prefix(key: &lpm_trie::Key<Addr>) -> Prefix {
     Prefix { length: key.prefix_len(), address: key.data() }
 }

@@ -28,6 +28,11 @@ pub(super) fn links(dir: &Path) -> Result<Vec<PathBuf>, Error> {
 /// What the names of pinned links begin with.
 pub(super) const LINK: &str = "link-";
 
+/// An interface's name as a part of a pin's: a bpffs takes no dots, an interface no colons.
+pub(crate) fn name(interface: &str) -> String {
+    interface.replace('.', ":")
+}
+
 /// Unpins one map or link; what nothing else holds goes away.
 pub(super) fn unpin(pin: &Path) -> Result<(), Error> {
     fs::remove_file(pin)

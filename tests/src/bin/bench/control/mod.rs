@@ -1,0 +1,81 @@
+//! The control plane: rings, changes, memory.
+
+mod change;
+mod memory;
+mod rings;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use crate::write_json;
+
+/// How to measure.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Write the results here
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    rings: Vec<rings::Built>,
+    change: change::Change,
+    memory: memory::Memory,
+}
+
+/// Measures, and shows the results.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    eprintln!("building rings");
+    let rings = rings::measure();
+    println!("ring of {} slots, weighted:", rings::SIZE);
+    for built in &rings {
+        println!("  {:>6} backends {}", built.backends, built.time);
+    }
+    eprintln!("changing a live ring");
+    let change = change::measure()?;
+    let verdict = if change.time.median_ms <= change::BAR_MS { "met" } else { "missed" };
+    println!("one backend of {} changes on a live ring:", change.backends);
+    println!("  {} (at most {} ms: {verdict})", change.time, change::BAR_MS);
+    eprintln!("filling maps");
+    let memory = memory::measure()?;
+    println!("memory:");
+    println!("  {:>10} bytes a service of 65537 slots and 100 backends", memory.service);
+    println!("  {:>10} bytes a million remembered flows", memory.million_flows);
+    println!("  {:>10} bytes a node with the default limits", memory.default_limits);
+    write_json(options.json.as_ref(), &Report { rings, change, memory })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a repeated piece of work took.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Times {
+    least_ms: f64,
+    median_ms: f64,
+    most_ms: f64,
+}
+
+impl Times {
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort();
+        let milliseconds = |place: usize| {
+            let time = times.get(place).copied().unwrap_or_default();
+            (time.as_secs_f64() * 1e6).round() / 1e3
+        };
+        Self {
+            least_ms: milliseconds(0),
+            median_ms: milliseconds(times.len() / 2),
+            most_ms: milliseconds(times.len().saturating_sub(1)),
+        }
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { least_ms, median_ms, most_ms } = self;
+        write!(f, "least {least_ms:.2} ms, median {median_ms:.2} ms, most {most_ms:.2} ms")
+    }
+}

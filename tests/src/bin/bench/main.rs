@@ -1,0 +1,47 @@
+//! `lb-bench`: what the packet path and the control plane take on this machine.
+
+mod control;
+mod packet;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+
+/// Measures lb on this machine. Compare figures of one run only.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The packet path, in ns a packet.
+    Packet(packet::Options),
+    /// The control plane: rings, changes, memory.
+    Control(control::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().verb {
+        Verb::Packet(options) => packet::run(&options),
+        Verb::Control(options) => control::run(&options),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("lb-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes results for programs.
+fn write_json(file: Option<&PathBuf>, results: &impl Serialize) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let text = serde_json::to_string_pretty(results)?;
+    std::fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))
+}
