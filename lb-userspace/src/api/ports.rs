@@ -24,6 +24,7 @@ enum Form {
     Text(String),
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 pub(super) fn serialize<S: Serializer>(ports: &Ports, serializer: S) -> Result<S::Ok, S::Error> {
     if ports.is_one() {
         serializer.serialize_u16(ports.first.get())

@@ -59,7 +59,7 @@ pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
         ));
     }
     problems.extend(check.iter().flat_map(|check| self::check_check(&key("check"), check)));
-    problems.extend(check.iter().filter_map(|check| port_to_check(key("check"), *ports, check)));
+    problems.extend(check.iter().filter_map(|check| port_to_check(&key("check"), *ports, check)));
     for (position, backend) in backends.iter().enumerate() {
         problems.extend(self::backend(&key(&format!("backend[{position}]")), service, backend));
     }
@@ -89,7 +89,7 @@ fn window(key: String, window: Duration) -> Option<Problem> {
 }
 
 /// Of a service with every port, none is the backend's own.
-fn port_to_check(key: String, ports: Ports, check: &Check) -> Option<Problem> {
+fn port_to_check(key: &str, ports: Ports, check: &Check) -> Option<Problem> {
     (ports.is_any() && check.port.is_none()).then(|| {
         Problem::new(
             format!("{key}.port"),

@@ -171,7 +171,9 @@ impl<L: Lines> Table<L> {
 
     fn retire_others(&self, key: &ServiceKey, but: Option<u32>) {
         let places: Vec<u32> = self.lines_of(key).filter(|&place| Some(place) != but).collect();
-        places.into_iter().for_each(|place| self.retire(place));
+        for place in places {
+            self.retire(place);
+        }
     }
 
     /// Retires a line. No search needs to go on behind the last line of a run.

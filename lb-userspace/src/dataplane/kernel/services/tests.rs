@@ -234,7 +234,7 @@ proptest! {
             let bits = u128::from(random()) << 64 | u128::from(random());
             Addr::from_v6((bits | 0x20 << 120).to_be_bytes())
         }).collect();
-        fit((0..4096).map(|n| {
+        fit(&(0..4096).map(|n| {
             let port = Port::new((random() % 65_535) as u16 + 1);
             ServiceKey::new(vips[n % vips.len()], port, Protocol::TCP)
         }).collect());
@@ -242,13 +242,13 @@ proptest! {
 }
 
 /// As many services as that many lines are meant for.
-fn fit(keys: BTreeSet<ServiceKey>) {
+fn fit(keys: &BTreeSet<ServiceKey>) {
     let table = Table::new(Memory::new(32_768, false)).unwrap();
-    for (id, key) in (1..).zip(&keys) {
+    for (id, key) in (1..).zip(keys) {
         table.put(key, &service(id)).unwrap();
     }
     let lines = table.lines.lines.borrow();
-    for (id, key) in (1..).zip(&keys) {
+    for (id, key) in (1..).zip(keys) {
         let found = Search(&lines).find(&key.vip, key.ports.first, key.protocol);
         assert_eq!(found, Some(service(id)), "{key:?}");
         assert!(Search(&lines).is_vip(&key.vip), "{key:?}");
@@ -268,7 +268,7 @@ fn regular_4096_services_fit() {
                     let port = move |n: u16| Port::new(first + n * step);
                     (0..ports).map(move |m| ServiceKey::new(vip(n), port(m), Protocol::TCP))
                 });
-                fit(keys.collect());
+                fit(&keys.collect());
             }
         }
     }
