@@ -6,11 +6,12 @@ use std::{
 };
 
 use lb_common::{
+    addr::{Port, Protocol},
     backend::Condition,
     hash::HashKey,
     layout,
     route::{NextHop, Prefix},
-    service::{ForwardMode, ServiceKey},
+    service::{DownPolicy, ForwardMode, ServiceKey},
     settings::{AnswerRates, Settings, Stages, TunnelSource},
 };
 
@@ -113,7 +114,16 @@ fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {
             (socket.into(), desired)
         })
         .collect();
-    Service { mode: service.forward, ring_size: service.ring_size, backends }
+    let tcp = service.protocol == Protocol::TCP;
+    Service {
+        mode: service.forward,
+        ring_size: service.ring_size,
+        on_down: if tcp { DownPolicy::RST } else { DownPolicy::REHASH },
+        window: if tcp { 3600 } else { 60 },
+        flow_limit: 65_536,
+        gue_port: Port::new(6080),
+        backends,
+    }
 }
 
 fn condition(

@@ -5,9 +5,10 @@ mod derive;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
+    addr::Port,
     backend::Condition,
     route::{NextHop, Prefix},
-    service::{ForwardMode, ServiceKey},
+    service::{DownPolicy, ForwardMode, ServiceKey},
     settings::Settings,
 };
 
@@ -39,6 +40,15 @@ pub struct Service {
     pub mode: ForwardMode,
     /// The slots of its ring.
     pub ring_size: u32,
+    /// What becomes of the flows of a backend that is down.
+    pub on_down: DownPolicy,
+    /// How long an idle flow keeps its backend when the ring changes, in ticks of a second; at
+    /// least 1.
+    pub window: u32,
+    /// The flows that may be remembered.
+    pub flow_limit: u32,
+    /// The UDP port that backends receive GUE at.
+    pub gue_port: Port,
     /// Its pool.
     pub backends: BTreeMap<Endpoint, Backend>,
 }

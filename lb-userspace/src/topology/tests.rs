@@ -36,6 +36,7 @@ fn hop(interface: u8) -> NextHop {
         interface: interface.into(),
         destination: MAC,
         source: Mac([2, 0, 0, 0, 1, interface]),
+        ..NextHop::UNRESOLVED
     }
 }
 
