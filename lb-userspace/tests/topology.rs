@@ -168,6 +168,30 @@ fn a_snapshot_has_links_addresses_routes_and_neighbours() {
     });
 }
 
+#[test]
+fn paths_have_the_mtu_of_link_and_route_and_links_their_lasting_addresses() {
+    let site = Site::new();
+    for command in [
+        "link set lb0 mtu 1400",
+        "route add 192.0.2.0/24 via 10.7.0.2 mtu 1300",
+        "addr add 10.7.0.4/24 dev lb0",
+        "addr add 2001:db8:7::4/64 dev lb0 nodad preferred_lft 0",
+    ] {
+        let _ = site.node(command);
+    }
+    site.test(|| async {
+        let topology = netlink::snapshot().await.unwrap();
+        let mtu = |address| topology.path(ip(address)).unwrap().mtu;
+        assert_eq!([mtu("10.7.0.2"), mtu("2001:db8:7::2"), mtu("192.0.2.1")], [1400, 1400, 1300]);
+        let link = &topology.links[&topology.interface("lb0").unwrap()];
+        let lasting: Vec<_> = link.addresses.iter().filter(|it| it.is_ipv4()).collect();
+        assert_eq!(lasting, [&ip("10.7.0.1"), &ip("10.7.0.4")]);
+        assert!(link.addresses.contains(&ip("2001:db8:7::1")));
+        assert!(!link.addresses.contains(&ip("2001:db8:7::4")), "it is deprecated");
+        assert_eq!(link.vlan, None);
+    });
+}
+
 type Seen<'a> = &'a dyn Fn(&Topology) -> bool;
 
 /// More changes one after another than periodic dumps would show in time.

@@ -148,7 +148,7 @@ Examples:
     Add {
         /// The service's name
         service: String,
-        /// The backend's address, of the VIP's family
+        /// The backend's address; of the VIP's family, unless the packets travel in a tunnel
         address: IpAddr,
         /// Its name; the address if left out
         #[arg(long)]

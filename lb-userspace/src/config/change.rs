@@ -227,7 +227,8 @@ mod tests {
         assert_eq!(
             invalid(&add("web", "fd00::99")),
             "fd00::99 in web: fd00::99 of backend `fd00::99` is IPv6, but the VIP 10.0.0.10 is IPv4; use the \
-             backend's IPv4 address, or make a service with an IPv6 VIP"
+             backend's IPv4 address, make a service with an IPv6 VIP, or set `forward = \"ipip\"` or \
+             \"gue\""
         );
         assert_eq!(
             invalid(&weight("web1", None, 1001)),

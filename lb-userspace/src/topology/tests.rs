@@ -88,6 +88,74 @@ fn a_next_hop_needs_a_resolved_neighbour_and_a_link_that_is_up() {
     assert_eq!(next_hop("10.0.3.7", 9), None);
 }
 
+/// `eth1`, on it VLAN 100 as link 10, on that VLAN 7 as link 11, on that VLAN 8 as link 12.
+fn stacked() -> Topology {
+    let mut topology = topology(
+        [10, 11, 12].map(|link| route(&format!("10.0.{link}.0/24"), None, link, 0)).to_vec(),
+        &[(10, "10.0.10.7"), (11, "10.0.11.7"), (12, "10.0.12.7")],
+    );
+    for (number, lower, protocol, id) in
+        [(10, 1, 0x88a8, 100), (11, 10, 0x8100, 7), (12, 11, 0x8100, 8)]
+    {
+        let (index, mut link) = link(number, true);
+        link.vlan = Some(Vlan { lower, tag: VlanTag::new(protocol, id) });
+        let _ = topology.links.insert(index, link);
+    }
+    topology
+}
+
+#[test]
+fn frames_of_vlan_devices_leave_by_the_link_below_with_tags() {
+    let topology = stacked();
+    let hop_to = |address| topology.path(ip(address)).and_then(|path| topology.next_hop(&path));
+    let [service, inner] = [VlanTag::new(0x88a8, 100), VlanTag::new(0x8100, 7)];
+    let by_eth1 = |device, tags| NextHop { interface: 1, tags, ..hop(device) };
+    assert_eq!(hop_to("10.0.10.7"), Some(by_eth1(10, [service, VlanTag::NONE])));
+    assert_eq!(hop_to("10.0.11.7"), Some(by_eth1(11, [service, inner])));
+    assert_eq!(hop_to("10.0.12.7"), None, "three tags are too many");
+    assert_eq!(topology.mirror(&BTreeMap::new()).len(), 2);
+    let needed = [(10, ip("10.0.10.9"))].into();
+    assert_eq!(topology.needed_neighbours(&[ip("10.0.10.9")].into()), needed, "on the device");
+}
+
+#[test]
+fn a_vlan_device_needs_the_links_below() {
+    let mut down = stacked();
+    down.links.get_mut(&1).unwrap().up = false;
+    assert_eq!(down.egress(11), None);
+    let mut elsewhere = stacked();
+    elsewhere.links.get_mut(&10).unwrap().vlan.as_mut().unwrap().lower = 0;
+    assert_eq!(elsewhere.egress(11), None);
+}
+
+#[test]
+fn the_last_hop_serves_while_it_leaves_the_same_way() {
+    let mut topology = stacked();
+    let path = topology.path(ip("10.0.10.7")).unwrap();
+    let last = topology.next_hop(&path).unwrap();
+    topology.neighbours.clear();
+    assert_eq!(topology.next_hop_or_last(&path, Some(&last)), Some(last));
+    assert_eq!(topology.next_hop_or_last(&path, None), None);
+    let untagged = NextHop { tags: [VlanTag::NONE; 2], ..last };
+    assert_eq!(topology.next_hop_or_last(&path, Some(&untagged)), None, "of another VLAN");
+    assert_eq!(topology.next_hop_or_last(&path, Some(&NextHop { interface: 2, ..last })), None);
+    topology.links.get_mut(&10).unwrap().mac = Mac([6; 6]);
+    let moved = NextHop { source: Mac([6; 6]), ..last };
+    assert_eq!(topology.next_hop_or_last(&path, Some(&last)), Some(moved), "by its own MAC");
+}
+
+#[test]
+fn the_shortest_of_link_and_route_limits_packets() {
+    let mut routes = vec![route("10.0.0.0/24", None, 1, 0), route("10.0.1.0/24", None, 1, 0)];
+    routes[1].mtu = Some(1400);
+    let mut topology = topology(routes, &[]);
+    let mtus =
+        |topology: &Topology| ["10.0.0.7", "10.0.1.7"].map(|to| topology.path(ip(to)).unwrap().mtu);
+    assert_eq!(mtus(&topology), [1500, 1400]);
+    topology.links.get_mut(&1).unwrap().mtu = 1280;
+    assert_eq!(mtus(&topology), [1280, 1280]);
+}
+
 #[test]
 fn the_mirror_has_routers_prefixes_and_hosts() {
     let topology = topology(

@@ -73,7 +73,7 @@ fn refused_changes_exit_with_1() {
         (
             &["backend", "add", "web", "fd00::1"],
             "fd00::1 in web: fd00::1 of backend `fd00::1` is IPv6, but the VIP 10.0.0.10 is IPv4; use the backend's \
-             IPv4 address, or make a service with an IPv6 VIP",
+             IPv4 address, make a service with an IPv6 VIP, or set `forward = \"ipip\"` or \"gue\"",
         ),
         (
             &["backend", "add", "web", "10.0.0.11", "--name", "web1b"],

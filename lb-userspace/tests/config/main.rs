@@ -4,9 +4,13 @@ mod mistakes;
 
 use std::time::Duration;
 
-use lb_common::{addr::Protocol, service::ForwardMode};
+use lb_common::{
+    addr::{Port, Protocol},
+    route::Prefix,
+    service::{DownPolicy, ForwardMode, Ports},
+};
 use lb_userspace::config::{
-    AttachMode, CheckKind, DEFAULT_RING_SIZE, DEFAULT_SEED, Limits,
+    Answers, AttachMode, CheckKind, DEFAULT_RING_SIZE, DEFAULT_SEED, Limits,
     file::{self, Error, KEYS, Loaded},
     validate::Problem,
 };
@@ -54,10 +58,15 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.node.socket().to_str(), Some("/run/lb/lb.sock"));
     assert_eq!(config.node.pin_dir.to_str(), Some("/sys/fs/bpf/lb"));
     assert_eq!(config.node.seed, DEFAULT_SEED);
+    assert_eq!(config.node.tunnel_source, []);
     assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.answers, Answers { echo: 1000, errors: 1000, resets: 10_000 });
     let service = &config.services[0];
     assert_eq!((service.protocol, service.ring_size), (Protocol::TCP, DEFAULT_RING_SIZE));
     assert_eq!(service.forward, ForwardMode::NAT);
+    assert_eq!(service.ports, Ports::one(Port::new(80)));
+    assert_eq!((service.gue_port, service.flow_table), (6080, 65_536));
+    assert_eq!((service.window, service.on_down), (Duration::from_secs(3600), DownPolicy::RST));
     let check = service.check.as_ref().expect("a check");
     assert_eq!(check.kind, CheckKind::Http { path: "/".into() });
     assert_eq!(
@@ -74,6 +83,43 @@ fn defaults_are_those_of_the_documentation() {
           one backend; set it to the output of `openssl rand -hex 16`, the same on all nodes of a \
           cluster"]
     );
+}
+
+#[test]
+fn udp_flows_are_soon_forgotten_and_move_on() {
+    let text = [NODE, SERVICE, "protocol = 'udp'\n"].concat();
+    let Loaded { config, .. } = file::parse(&text, "lb.toml").expect("valid");
+    let service = &config.services[0];
+    assert_eq!((service.window, service.on_down), (Duration::from_secs(60), DownPolicy::REHASH));
+}
+
+#[test]
+fn tunnels_ranges_and_rates_can_be_configured() {
+    let text = "[node]\ninterfaces = ['eth0']\ntunnel_source = ['10.0.0.0/28', 'fd00::/96']\n\
+                [answers]\necho = 0\nerrors = 7\nresets = 8\n\
+                [[service]]\nname = 'all'\nvip = '192.0.2.10'\nport = 'any'\nforward = 'gue'\n\
+                gue_port = 6081\nwindow = '90s'\nflow_table = 5\non_down = 'drop'\n\
+                check = { type = 'tcp', port = 22 }\n\
+                backend = [{ address = '10.1.0.1' }, { address = 'fd01::1' }]\n\
+                [[service]]\nname = 'some'\nvip = '192.0.2.10'\nport = '8000-8100'\n\
+                forward = 'ipip'\nbackend = [{ address = '10.1.0.1' }]\n\
+                [[service]]\nname = 'one'\nvip = '192.0.2.10'\nport = 8000\nforward = 'nat'\n\
+                backend = [{ address = '10.1.0.1', port = 80 }]\n";
+    let Loaded { config, .. } = file::parse(text, "lb.toml").expect("valid");
+    let source = [
+        Prefix::new([10, 0, 0, 0].into(), 28),
+        "fd00::".parse().ok().and_then(|ip| Prefix::new(std::net::IpAddr::V6(ip), 96)),
+    ];
+    assert!(config.node.tunnel_source.iter().copied().map(Some).eq(source));
+    assert_eq!(config.answers, Answers { echo: 0, errors: 7, resets: 8 });
+    let [all, some, one] = &config.services[..] else { panic!("three services") };
+    assert_eq!((all.ports, all.forward, all.gue_port), (Ports::ANY, ForwardMode::GUE, 6081));
+    assert_eq!((all.window, all.flow_table), (Duration::from_secs(90), 5));
+    assert_eq!((all.on_down, all.default_port()), (DownPolicy::DROP, 0));
+    assert_eq!(some.ports.to_string(), "8000-8100");
+    assert_eq!((some.forward, some.backends[0].port), (ForwardMode::IPIP, 8000));
+    assert_eq!(some.backends[0].ports(some), some.ports);
+    assert_eq!(one.backends[0].ports(one), Ports::one(Port::new(80)));
 }
 
 #[test]

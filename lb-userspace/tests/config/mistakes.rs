@@ -31,13 +31,14 @@ pub(crate) const KEYS_AND_TYPES: &[Case] = &[
     ),
     Case(
         &["[nod]\n", NODE],
-        &["1: nod: unknown key; did you mean `node`? Known here: node, limits, firewall, service"],
+        &["1: nod: unknown key; did you mean `node`? Known here: node, limits, answers, \
+         firewall, service"],
     ),
     Case(
         &[NODE, "color = 'red'\n"],
         &[
             "4: node.color: unknown key; remove it; known here: interfaces, mode, runtime_dir, pin_dir, \
-         seed",
+         seed, tunnel_source",
         ],
     ),
     Case(
@@ -67,7 +68,7 @@ pub(crate) const KEYS_AND_TYPES: &[Case] = &[
             "4: service[0].name: missing; add `name = \"web\"`",
             "4: service[0].vip: missing; add `vip = \"192.0.2.10\"`",
             "4: service[0].port: missing; add `port = 80`",
-            "4: service[0].forward: missing; add `forward = \"l2\"` or `forward = \"nat\"`",
+            "4: service[0].forward: missing; add `forward = \"l2\"`",
         ],
     ),
     Case(
@@ -111,7 +112,42 @@ pub(crate) const KEYS_AND_TYPES: &[Case] = &[
             "6: service[0].vip: `192.0.2.10/32` is not an IP address; write it without a prefix \
              length",
             "7: service[0].port: must be an integer, not a string; write it without quotes",
-            "8: service[0].forward: `dsr` is not known here; use \"l2\" or \"nat\"",
+            "8: service[0].forward: `dsr` is not known here; use \"l2\", \"nat\", \"ipip\" or \"gue\"",
+        ],
+    ),
+    Case(
+        &[
+            NODE,
+            "[[service]]\nname = 'web'\nvip = '192.0.2.10'\nport = '8100-8000'\nforward = 'l2'\n",
+        ],
+        &["7: service[0].port: `8100-8000` is not a range of ports; write a number such as 80, a \
+             range such as \"8000-8100\", or \"any\""],
+    ),
+    Case(
+        &[NODE, "[[service]]\nname = 'web'\nvip = '192.0.2.10'\nport = [80]\nforward = 'l2'\n"],
+        &[
+            "7: service[0].port: must be an integer or a string, not an array; write a number such as \
+             80, a range such as \"8000-8100\", or \"any\"",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "gue_port = 6081\nwindow = 60\nflow_table = -1\non_down = 'reset'\n"],
+        &[
+            "9: service[0].gue_port: `forward = \"l2\"` does not use it; remove it, or set `forward = \
+             \"gue\"`",
+            "10: service[0].window: 60 has no unit; write a number with a unit, such as \"200ms\", \
+             \"1s\" or \"2m\"",
+            "11: service[0].flow_table: -1 is out of range; use 1 to 4294967295",
+            "12: service[0].on_down: `reset` is not known here; use \"rst\", \"rehash\" or \"drop\"",
+        ],
+    ),
+    Case(
+        &[NODE, "tunnel_source = ['10.0.0.1']\n[answers]\necho = -1\nerors = 5\n"],
+        &[
+            "4: node.tunnel_source[0]: `10.0.0.1` is not an address prefix; write a prefix such as \
+             203.0.113.0/24 or 2001:db8::/32",
+            "6: answers.echo: -1 is out of range; use 0 to 4294967295",
+            "7: answers.erors: unknown key; did you mean `errors`? Known here: echo, errors, resets",
         ],
     ),
     Case(
@@ -148,7 +184,7 @@ pub(crate) const KEYS_AND_TYPES: &[Case] = &[
         &[
             "4: service[0].vip: missing; add `vip = \"192.0.2.10\"`",
             "4: service[0].port: missing; add `port = 80`",
-            "4: service[0].forward: missing; add `forward = \"l2\"` or `forward = \"nat\"`",
+            "4: service[0].forward: missing; add `forward = \"l2\"`",
             "5: service[0].name: must be a string, not an integer; put it in double quotes",
             "11: service[1].ring_size: 5 is not a ring size; use one of 1021, 2039, 4093, 8191, 16381, \
          32749, 65537, 131071",
@@ -172,6 +208,19 @@ pub(crate) const RULES: &[Case] = &[
         &[
             "4: node.runtime_dir: \"run/lb\" is not an absolute path; begin it with `/`",
             "5: node.pin_dir: \"\" is not an absolute path; begin it with `/`",
+        ],
+    ),
+    Case(
+        &[NODE, "tunnel_source = ['10.0.0.0/28', 'fd00::/96', '224.0.0.0/24', '0.0.0.0/0']\n"],
+        &[
+            "4: node.tunnel_source[2]: 224.0.0.0 is a multicast address; use a unicast address that \
+             is routed to one host",
+            "4: node.tunnel_source[3]: 0.0.0.0 is unspecified; use a unicast address that is routed \
+             to one host",
+            "4: node.tunnel_source[2]: another IPv4 prefix stands before it; name at most one of \
+             each family",
+            "4: node.tunnel_source[3]: another IPv4 prefix stands before it; name at most one of \
+             each family",
         ],
     ),
     Case(
@@ -241,7 +290,63 @@ pub(crate) const RULES: &[Case] = &[
         &[NODE, SERVICE, "[[service.backend]]\naddress = '2001:db8::11'\n"],
         &[
             "10: service[0].backend[0].address: 2001:db8::11 of backend `2001:db8::11` is IPv6, but the \
-         VIP 192.0.2.10 is IPv4; use the backend's IPv4 address, or make a service with an IPv6 VIP",
+         VIP 192.0.2.10 is IPv4; use the backend's IPv4 address, make a service with an IPv6 VIP, or set \
+         `forward = \"ipip\"` or \"gue\"",
+        ],
+    ),
+    Case(
+        &[NODE, "[[service]]\nname = 'w'\nvip = '192.0.2.10'\nport = 'any'\nforward = 'nat'\n"],
+        &[
+            "7: service[0].port: nat rewrites one port to another, and `any` are several; use one port, \
+             or another `forward`",
+        ],
+    ),
+    Case(
+        &[
+            NODE,
+            "[[service]]\nname = 'w'\nvip = '192.0.2.10'\nport = 'any'\nforward = 'gue'\ngue_port = 0\n\
+             window = '1500ms'\nflow_table = 0\ncheck.type = 'tcp'\n",
+            "backend = [{ address = '10.0.0.11' }, { address = '2001:db8::1', port = 80 }]\n",
+        ],
+        &[
+            "9: service[0].gue_port: 0 is not a port; use 1 to 65535",
+            "10: service[0].window: 1s 500ms is no window; use whole seconds, \"1s\" to \"24h\"",
+            "11: service[0].flow_table: 0 is out of range; use 1 to 4294967295",
+            "12: service[0].check.port: missing: a service with any port does not say which one to \
+             check; add `port = 80`, for example",
+            "13: service[0].backend[1].port: 80 is not needed: the service's ports are `any`, and so \
+             the backend's; remove it",
+        ],
+    ),
+    Case(
+        &[
+            NODE,
+            "[[service]]\nname = 'w'\nvip = '192.0.2.10'\nport = '8000-8100'\nforward = 'ipip'\n\
+             window = '25h'\n",
+            "backend = [{ address = '10.0.0.11', port = 8000 }, { address = '10.0.0.12', port = 8001 }]\n",
+        ],
+        &[
+            "9: service[0].window: 1day 1h is no window; use whole seconds, \"1s\" to \"24h\"",
+            "10: service[0].backend[1].port: 8001 is not needed: the service's ports are `8000-8100`, \
+             and so the backend's; remove it",
+        ],
+    ),
+    Case(
+        &[
+            NODE,
+            "[[service]]\nname = 'a'\nvip = '192.0.2.10'\nport = '8000-8100'\nforward = 'l2'\n",
+            "[[service]]\nname = 'b'\nvip = '192.0.2.10'\nport = '8100-8200'\nforward = 'l2'\n",
+            "[[service]]\nname = 'c'\nvip = '192.0.2.10'\nport = '8000-8100'\nforward = 'l2'\n",
+            "[[service]]\nname = 'd'\nvip = '192.0.2.10'\nport = 'any'\nforward = 'l2'\n",
+            "[[service]]\nname = 'e'\nvip = '192.0.2.10'\nport = '1-10'\nforward = 'l2'\n",
+        ],
+        &[
+            "12: service[1].port: 8100-8200 overlaps with 8000-8100 of the service `a` on 192.0.2.10; \
+             use ranges that have no port in common",
+            "16: service[2].vip: 192.0.2.10 port 8000-8100/tcp is the service `a` already; use another \
+             vip, port or protocol, or put the backends into one service",
+            "27: service[4].port: 192.0.2.10 has 5 tcp services of several ports, at most 4 fit; join \
+             ranges, use single ports, or another vip",
         ],
     ),
     Case(

@@ -1,1 +1,173 @@
+//! What a configuration and the network make of the settings and the backends.
 
+use lb_common::{
+    addr::{Addr, Mac},
+    route::VlanTag,
+    service::{DownPolicy, Ports},
+    settings::TunnelSource,
+};
+
+use super::*;
+use crate::{
+    config::file,
+    ring::Endpoint,
+    topology::{Link, Route, Vlan},
+};
+
+const MAC: Mac = Mac([2; 6]);
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn config(services: &str) -> Config {
+    let node = "[node]\ninterfaces = ['eth0']\nseed = '00112233445566778899aabbccddeeff'\n";
+    file::parse(&[node, services].concat(), "test").unwrap().config
+}
+
+fn service(name: &str, port: &str, rest: &str) -> String {
+    format!("[[service]]\nname = '{name}'\nvip = '203.0.113.10'\nport = {port}\n{rest}\n")
+}
+
+fn link(name: &str, addresses: &[&str]) -> Link {
+    Link {
+        name: name.into(),
+        mac: Mac([1; 6]),
+        up: true,
+        mtu: 1500,
+        vlan: None,
+        addresses: addresses.iter().map(|text| ip(text)).collect(),
+    }
+}
+
+/// `eth0` (2), on it the VLAN 7 (3); a router, behind which routes take less.
+fn topology() -> Topology {
+    let prefix = |text: &str, length| Prefix::new(ip(text), length).unwrap();
+    let route = |prefix, gateway: Option<&str>, interface, mtu| Route {
+        prefix,
+        gateway: gateway.map(ip),
+        interface,
+        metric: 0,
+        mtu,
+    };
+    let vlan = Some(Vlan { lower: 2, tag: VlanTag::new(0x8100, 7) });
+    let eth0 = link("eth0", &["169.254.0.1", "203.0.113.10", "10.0.0.1", "10.0.0.2", "fe80::1"]);
+    let eth0_7 = Link { vlan, mtu: 9000, ..link("eth0.7", &["10.7.0.1", "2001:db8:7::1"]) };
+    let other = link("eth1", &["10.9.0.1", "2001:db8:9::1"]);
+    Topology {
+        links: [(2, eth0), (3, eth0_7), (4, other)].into(),
+        routes: vec![
+            route(prefix("10.0.0.0", 24), None, 2, None),
+            route(prefix("10.7.0.0", 24), None, 3, None),
+            route(prefix("10.8.0.0", 24), Some("10.0.0.254"), 2, Some(1400)),
+        ],
+        neighbours: [(2, "10.0.0.11"), (2, "10.0.0.254"), (3, "10.7.0.11")]
+            .map(|(link, address)| ((link, ip(address)), MAC))
+            .into(),
+        addresses: BTreeSet::new(),
+    }
+}
+
+fn desired(config: &Config, topology: &Topology) -> Desired {
+    let (drains, health, last_hops) = (Drains::new(), View::new(), LastHops::default());
+    let (drains, health, last_hops) = (&drains, &health, &last_hops);
+    derive(Inputs { config, drains, health, topology, last_hops })
+}
+
+#[test]
+fn stages_are_on_where_there_is_something_to_do() {
+    let stages = |services: &str| desired(&config(services), &topology()).settings.stages;
+    assert_eq!(stages(&service("one", "80", "forward = 'ipip'")), Stages::NONE);
+    assert_eq!(stages(&service("some", "'8000-8100'", "forward = 'l2'")), Stages::RANGES);
+    assert_eq!(stages(&service("all", "'any'", "forward = 'gue'")), Stages::RANGES);
+    let several =
+        service("one", "80", "forward = 'nat'") + &service("all", "'any'", "forward = 'l2'");
+    assert_eq!(stages(&several), Stages::RANGES.with(Stages::REPLY));
+    assert_eq!(stages("[firewall]\ndeny = ['192.0.2.0/24']\n"), Stages::FIREWALL);
+}
+
+#[test]
+fn settings_are_those_of_the_configuration() {
+    let text = "[limits]\nservices = 100\n[answers]\necho = 1\nerrors = 2\nresets = 3\n";
+    let Settings { service_mask, answers, .. } = desired(&config(text), &topology()).settings;
+    assert_eq!(service_mask, 1023);
+    assert_eq!(answers, AnswerRates { echo: 1, error: 2, reset: 3, padding: 0 });
+}
+
+#[test]
+fn services_have_their_keys_and_policies() {
+    let text = service("all", "'any'", "forward = 'gue'\ngue_port = 6081\nwindow = '90s'")
+        + "flow_table = 5\non_down = 'drop'\nbackend = [{ address = '10.0.0.11' }]\n";
+    let desired = desired(&config(&text), &topology());
+    let (key, service) = desired.services.first_key_value().unwrap();
+    assert_eq!(key.ports, Ports::ANY);
+    assert_eq!((service.window, service.flow_limit), (90, 5));
+    assert_eq!((service.on_down, service.gue_port), (DownPolicy::DROP, Port::new(6081)));
+    let endpoint = Endpoint { address: ip("10.0.0.11").into(), port: Port::ZERO };
+    assert!(service.backends.contains_key(&endpoint));
+}
+
+#[test]
+fn tunnels_come_from_the_configured_prefix_or_the_nodes_own_address() {
+    let sources = |config: &Config, topology: &Topology| {
+        let Settings { tunnel4, tunnel6, .. } = desired(config, topology).settings;
+        (tunnel4, tunnel6)
+    };
+    let host = |text| TunnelSource::new(Prefix::host(ip(text).into()));
+    let web = config(&service("web", "80", "forward = 'ipip'"));
+    let found = sources(&web, &topology());
+    let why = "neither link-local nor a VIP; by a VLAN where the interface itself has none";
+    assert_eq!(found, (host("10.0.0.1"), host("2001:db8:7::1")), "{why}");
+    assert_eq!(sources(&web, &Topology::default()), (TunnelSource::NONE, TunnelSource::NONE));
+
+    let mut configured = web;
+    configured.node.tunnel_source = vec![Prefix::new(ip("10.0.0.16"), 28).unwrap()];
+    let (v4, v6) = sources(&configured, &topology());
+    assert_eq!(v4.base, Addr::from_v4([10, 0, 0, 16]));
+    assert_eq!((v4.varying, v6), (15u32.to_be(), host("2001:db8:7::1")));
+}
+
+/// Next hop and MTU of a service's only backend.
+fn way(forward: &str, backend: &str) -> (NextHop, u16) {
+    let pool = format!("forward = '{forward}'\nbackend = [{{ address = '{backend}' }}]");
+    let desired = desired(&config(&service("web", "80", &pool)), &topology());
+    let service = desired.services.values().next().unwrap();
+    let backend = service.backends.values().next().unwrap();
+    (backend.next_hop, backend.mtu)
+}
+
+#[test]
+fn tunnels_know_the_mtu_of_their_way_and_may_lead_over_routers() {
+    let tags = [VlanTag::NONE; 2];
+    let hop = NextHop { interface: 2, destination: MAC, source: Mac([1; 6]), tags };
+    for mode in ["ipip", "gue"] {
+        assert_eq!(way(mode, "10.0.0.11"), (hop, 1500));
+        assert_eq!(way(mode, "10.8.0.11"), (hop, 1400), "a router's route says so");
+        assert_eq!(way(mode, "192.0.2.1"), (NextHop::UNRESOLVED, u16::MAX), "no route");
+    }
+    assert_eq!(way("nat", "10.8.0.11"), (hop, u16::MAX), "nothing is added");
+    assert_eq!(way("l2", "10.0.0.11"), (hop, u16::MAX));
+    assert_eq!(way("l2", "10.8.0.11"), (NextHop::UNRESOLVED, u16::MAX), "not on the link");
+}
+
+#[test]
+fn packets_leave_by_the_link_below_a_vlan() {
+    let pool = "forward = 'ipip'\nbackend = [{ address = '10.7.0.11' }]";
+    let config = config(&service("web", "80", pool));
+    let mut inputs = topology();
+    let all = desired(&config, &inputs);
+    let backend = all.services.values().next().unwrap().backends.values().next().unwrap();
+    let tags = [VlanTag::new(0x8100, 7), VlanTag::NONE];
+    assert_eq!((backend.next_hop.interface, backend.next_hop.tags), (2, tags));
+    assert_eq!(backend.mtu, 9000);
+    assert_eq!(all.devices, [2].into(), "the VLAN device itself is none to redirect to");
+
+    // The neighbour is forgotten: the last hop serves on.
+    inputs.neighbours.clear();
+    let last_hops =
+        LastHops { backends: [(ip("10.7.0.11"), backend.next_hop)].into(), ..LastHops::default() };
+    let (drains, health) = (&Drains::new(), &View::new());
+    let topology = &inputs;
+    let after = derive(Inputs { config: &config, drains, health, topology, last_hops: &last_hops });
+    assert_eq!(after.services, all.services);
+}

@@ -141,6 +141,18 @@ async fn the_request_names_the_service_and_the_path() {
 }
 
 #[tokio::test]
+async fn a_service_of_every_port_is_named_by_the_checked_one() {
+    let (address, task) = server(b"HTTP/1.1 200 OK\r\n\r\n").await;
+    let mut check = check(get("/"), 5000);
+    check.port = Some(address.port());
+    let mut key = key("192.0.2.1", 80, SocketAddr::new(address.ip(), 0));
+    key.service.ports = lb_common::service::Ports::ANY;
+    assert!(probe(key, &check).await.ok);
+    let head = task.await.unwrap();
+    assert!(head.contains(&format!("\r\nhost: 192.0.2.1:{}\r\n", address.port())), "{head}");
+}
+
+#[tokio::test]
 async fn a_path_that_is_none_is_an_outcome_and_not_a_crash() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

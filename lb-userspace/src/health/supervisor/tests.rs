@@ -28,6 +28,8 @@ struct Shared {
     running: AtomicUsize,
     most_running: AtomicUsize,
     takes: Mutex<Duration>,
+    /// Of each backend, the number of its last probe and when it began.
+    last: Mutex<BTreeMap<SocketAddr, (usize, Instant)>>,
 }
 
 impl Script {
@@ -44,6 +46,8 @@ impl Prober for Script {
     async fn probe(self, key: TargetKey, _: Check) -> Outcome {
         let shared = self.0;
         let number = shared.probes.fetch_add(1, Ordering::Relaxed);
+        let begun = (number, Instant::now());
+        let _ = shared.last.lock().unwrap().insert(key.backend, begun);
         let running = shared.running.fetch_add(1, Ordering::Relaxed) + 1;
         let _ = shared.most_running.fetch_max(running, Ordering::Relaxed);
         let takes = *shared.takes.lock().unwrap();
@@ -153,8 +157,9 @@ async fn a_change_of_health_is_published_at_once_and_reasons_once_a_second() {
         let _ = bench.next().await;
     }
     // The publication came with the probe that made the change.
-    let last = bench.script.probes() - 1;
+    let (last, begun) = bench.script.0.last.lock().unwrap()[&key(7).backend];
     assert_eq!(bench.view.borrow()[&key(7)].reason, format!("probe {last}"));
+    assert!(begun.elapsed() < Duration::from_millis(5), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! The table against a plain map, as packets see it at every store.
 
-use std::{cell::RefCell, net::Ipv6Addr};
+use std::cell::RefCell;
 
 use lb_common::{
     addr::{Addr, Port, Protocol},
@@ -245,7 +245,6 @@ proptest! {
 fn fit(keys: BTreeSet<ServiceKey>) {
     let table = Table::new(Memory::new(32_768, false)).unwrap();
     for (id, key) in (1..).zip(&keys) {
-        // The whole table is searched for other services of a VIP when one is removed only.
         table.put(key, &service(id)).unwrap();
     }
     let lines = table.lines.lines.borrow();
@@ -262,10 +261,9 @@ fn regular_4096_services_fit() {
     for (vips, ports) in [(1, 4096), (16, 256), (64, 64), (1024, 4), (4096, 1)] {
         for (first, step) in [(80, 1), (1000, 10)] {
             let v4 = |n: u32| Addr::from_v4((0xcb00_7100 + n).to_be_bytes());
-            let v6 =
-                |n: u32| Addr::from_v6(Ipv6Addr::from(0x2001_0db8 << 96 | u128::from(n)).octets());
-            let net = |n: u32| Addr::from_v6(Ipv6Addr::from(u128::from(n) << 64 | 1).octets());
-            for vip in [&v4 as &dyn Fn(u32) -> Addr, &v6, &net] {
+            let v6 = |n: u128| Addr::from_v6((0x2001_0db8 << 96 | n | 1).to_be_bytes());
+            let [host, net, site] = [4, 64, 80].map(|bit| move |n: u32| v6(u128::from(n) << bit));
+            for vip in [&v4 as &dyn Fn(u32) -> Addr, &host, &net, &site] {
                 let keys = (1..=vips).flat_map(|n| {
                     let port = move |n: u16| Port::new(first + n * step);
                     (0..ports).map(move |m| ServiceKey::new(vip(n), port(m), Protocol::TCP))
