@@ -2,10 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod agree;
+mod answer;
+mod echo;
 mod extension;
 mod forward;
+mod fragment;
+mod icmp;
 mod malformed;
 mod pass;
+mod ports;
 mod redirect;
 mod reply;
 mod site;
+mod tunnel;
+mod vlan;

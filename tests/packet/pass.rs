@@ -27,11 +27,6 @@ fn with(mut frame: Vec<u8>, at: usize, byte: u8) -> Vec<u8> {
 #[test]
 fn what_is_not_for_a_service_passes() {
     let pass = Case::stopped;
-    let vlan = {
-        let mut frame = tcp(CLIENT4, L2_VIP4);
-        let _ = frame.splice(12..12, [0x81, 0x00, 0x00, 0x64]).count();
-        frame
-    };
     let cases = [
         pass("another port", tcp(CLIENT4, "203.0.113.10:81"), Verdict::NoService),
         pass("another address", tcp(CLIENT4, "203.0.113.11:80"), Verdict::NoService),
