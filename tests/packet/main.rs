@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod agree;
+mod differential;
 mod extension;
 mod forward;
 mod malformed;

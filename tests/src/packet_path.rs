@@ -16,7 +16,7 @@ use lb_common::{
 };
 use lb_userspace::{
     config::Limits,
-    dataplane::{Counters, kernel::Kernel},
+    dataplane::{Counters, Dataplane as _, Op, kernel::Kernel},
     desired::Desired,
     reconcile::Reconciler,
 };
@@ -105,6 +105,16 @@ impl PacketPath {
     #[must_use]
     pub fn reconciler(&self) -> &Reconciler<Kernel> {
         &self.reconciler
+    }
+
+    /// Makes one write that no desired state asks for.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses it.
+    pub fn apply(&mut self, op: &Op) {
+        let kernel = self.reconciler.dataplane_mut();
+        kernel.apply(op).unwrap_or_else(|error| panic!("{op:?}: {error}"));
     }
 
     /// Runs the program on one frame.

@@ -3,6 +3,7 @@
 mod build;
 mod ci;
 mod exec;
+mod fuzz;
 mod lint;
 mod run;
 mod setup;
@@ -31,6 +32,8 @@ enum Verb {
     Run(run::Options),
     /// Run the tests
     Test(test::Options),
+    /// Look for bytes that the parser mistakes
+    Fuzz(fuzz::Options),
     /// Check format, lints and docs
     Lint,
     /// Do all that CI does
@@ -53,6 +56,7 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Build => build::run(),
         Verb::Run(options) => run::run(options),
         Verb::Test(options) => test::run(options),
+        Verb::Fuzz(options) => fuzz::run(options),
         Verb::Lint => lint::run(),
         Verb::Ci => ci::run(),
     }
