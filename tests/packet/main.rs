@@ -2,9 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod agree;
+mod answer;
 mod budget;
 mod decap;
-mod answer;
+mod differential;
 mod echo;
 mod extension;
 mod flood;
