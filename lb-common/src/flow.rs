@@ -175,43 +175,61 @@ pub fn choose(
         return Choice::Backend(backend);
     }
     if matches!(moment, Moment::Opening) {
-        // In a settled slot, what is not remembered goes to the current backend anyway.
-        if let (Some(index), true) = (current, previous.is_some() || remembered.is_some()) {
-            memory.note(index);
-        }
-        return Choice::of(current);
+        return open(current, previous.is_some(), remembered.is_some(), memory);
     }
-    let Some(owner) = remembered.map(|flow| flow.backend).or(previous) else {
+    let Some(known) = remembered.map(|flow| flow.backend).or(previous) else {
         return Choice::of(current);
     };
-    if let Some(backend) = memory.pending()
-        && !memory.is_down(backend)
-    {
+    let noted = memory.pending();
+    let owner = noted.unwrap_or(known);
+    if memory.is_down(owner) {
+        return orphan(current, closing, on_down, remembered.is_some(), memory);
+    }
+    if noted.is_some() {
         // Without room the note has to serve on.
-        if memory.remember(backend, closing) {
+        if memory.remember(owner, closing) {
             memory.forget_pending();
         }
-        return Choice::Backend(backend);
-    }
-    if memory.is_down(owner) {
-        return orphan(current, closing, on_down, memory);
-    }
-    if remembered.is_some() {
+    } else if remembered.is_some() {
         memory.touch(closing);
-    } else {
+    } else if current != Some(owner) {
         let _: bool = memory.remember(owner, closing);
     }
     Choice::Backend(owner)
 }
 
-/// A flow whose backend is down.
+/// A new connection. In a settled slot, what is not remembered goes to the current backend anyway.
+#[inline(always)]
+fn open(
+    current: Option<Index>,
+    moving: bool,
+    remembered: bool,
+    memory: &mut impl Memory,
+) -> Choice {
+    if remembered {
+        // Should its backend come back up, the older flow has no claim any more.
+        memory.touch(true);
+    }
+    if let (Some(index), true) = (current, moving || remembered) {
+        memory.note(index);
+    }
+    Choice::of(current)
+}
+
+/// A flow whose backend is down. One that its client ends, or whose client is told, has ended even
+/// if the backend comes back.
 #[inline(always)]
 fn orphan(
     current: Option<Index>,
     closing: bool,
     on_down: DownPolicy,
+    remembered: bool,
     memory: &mut impl Memory,
 ) -> Choice {
+    let refused = !matches!(on_down, DownPolicy::REHASH | DownPolicy::DROP);
+    if remembered && (closing || refused) {
+        memory.touch(true);
+    }
     match on_down {
         DownPolicy::REHASH => {
             if let Some(index) = current {

@@ -47,7 +47,7 @@ macro_rules! headers {
     )+ };
 }
 
-headers!(EthHdr, Ipv4Hdr, Ipv6Hdr, TcpHdr, UdpHdr, Icmpv4Hdr);
+headers!(u16, EthHdr, Ipv4Hdr, Ipv6Hdr, TcpHdr, UdpHdr, Icmpv4Hdr);
 headers!([u8; 1], [u8; 2], [u8; 4], [u8; 32]);
 
 impl Frame {

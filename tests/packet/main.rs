@@ -2,13 +2,21 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod agree;
+mod answer;
 mod budget;
 mod decap;
+mod differential;
+mod echo;
 mod extension;
 mod flood;
 mod forward;
+mod fragment;
+mod icmp;
 mod malformed;
 mod pass;
+mod ports;
 mod redirect;
 mod reply;
 mod site;
+mod tunnel;
+mod vlan;

@@ -91,6 +91,11 @@ pub(crate) fn load() -> PacketPath {
     PacketPath::load(desired())
 }
 
+/// A route of a prefix.
+pub(crate) fn route(ip: &str, length: u8, next_hop: NextHop) -> (Prefix, NextHop) {
+    (prefix(ip, length), next_hop)
+}
+
 fn prefix(ip: &str, length: u8) -> Prefix {
     Prefix::new(ip.parse().unwrap(), length).unwrap()
 }

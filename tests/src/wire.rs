@@ -7,8 +7,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{
-    IpFragOffset, IpHeaders, IpNumber, Ipv4Extensions, Ipv4Header, Ipv6Extensions,
-    Ipv6FragmentHeader, Ipv6Header, PacketBuilder, PacketBuilderStep, TcpHeader,
+    IpFragOffset, IpHeaders, IpNumber, Ipv4Extensions, Ipv4Header, Ipv6Extensions, Ipv6Header,
+    PacketBuilder, PacketBuilderStep, TcpHeader,
 };
 use lb_common::addr::Mac;
 
@@ -66,7 +66,10 @@ fn v4_fragment(header: &[u8], offset: IpFragOffset, more: bool, id: u32, len: us
 
 fn v6_fragment(header: &[u8], offset: IpFragOffset, more: bool, id: u32, len: usize) -> Vec<u8> {
     let (mut header, _) = Ipv6Header::from_slice(header).expect("an IPv6 header");
-    let fragment = Ipv6FragmentHeader::new(header.next_header, offset, more, id).to_bytes();
+    // By hand, as etherparse 0.19 puts the flag in another bit than RFC 8200 §4.5.
+    let [high, low] = (offset.value() << 3 | u16::from(more)).to_be_bytes();
+    let [a, b, c, d] = id.to_be_bytes();
+    let fragment = [header.next_header.0, 0, high, low, a, b, c, d];
     header.next_header = IpNumber::IPV6_FRAGMENTATION_HEADER;
     header.set_payload_length(fragment.len() + len).expect("a packet's length");
     [&header.to_bytes()[..], &fragment].concat()

@@ -21,14 +21,12 @@ pub(super) fn header(frame: &Frame, l3: usize) -> Result<Network, Verdict> {
     if !frame.has(end) {
         return Err(Verdict::BadIpLength);
     }
+    let (source, destination) = (Addr::from_v6(ip.src_addr), Addr::from_v6(ip.dst_addr));
+    // The maps know IPv4 addresses in their mapped form, which no packet may carry
+    // (draft-itojun-v6ops-v4mapped-harmful): it would be taken for the IPv4 address.
+    if source.is_v4() || destination.is_v4() {
+        return Err(Verdict::NoService);
+    }
     let Chain { protocol, offset, part } = extension::walk(frame, ip.next_hdr, start, end)?;
-    Ok(Network {
-        family: Family::V6,
-        source: Addr::from_v6(ip.src_addr),
-        destination: Addr::from_v6(ip.dst_addr),
-        protocol,
-        part,
-        l4: offset,
-        end,
-    })
+    Ok(Network { family: Family::V6, source, destination, protocol, part, l4: offset, end })
 }

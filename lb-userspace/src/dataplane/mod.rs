@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
     backend::Backend,
+    flow::{Flow, FlowKey},
     route::{NextHop, Prefix},
     service::{Reply, ReplyKey, Service, ServiceKey},
     settings::Settings,
@@ -96,7 +97,7 @@ pub enum Error {
     Injected,
 }
 
-/// All that the maps hold, but for the rings, which are read one by one.
+/// All that the maps hold, but for the rings and the flows, which are read piece by piece.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actual {
     /// The settings, once written.
@@ -113,6 +114,9 @@ pub struct Actual {
     pub denied: BTreeSet<Prefix>,
     /// The interfaces that packets may leave by.
     pub devices: BTreeSet<u32>,
+    /// The flows that are remembered and those that were refused, by the service's number, where
+    /// there are any.
+    pub flow_counts: BTreeMap<u32, [u32; 2]>,
 }
 
 impl Actual {
@@ -162,7 +166,18 @@ pub enum Op {
     PutDevice(u32),
     /// No longer.
     RemoveDevice(u32),
+    /// Advances the node's clock.
+    SetTick(u32),
+    /// Removes remembered flows, but for those that have changed since they were read.
+    RemoveFlows(Vec<(FlowKey, Flow)>),
+    /// Writes the number of flows that are remembered of a service, by the service's number.
+    SetFlowCount(u32, u32),
+    /// Zeroes what is counted of a service, by the service's number.
+    ResetFlowCount(u32),
 }
+
+/// A part of the flow table, and where the next one begins, unless this was the last.
+pub type FlowSlice = (Vec<(FlowKey, Flow)>, Option<u32>);
 
 /// The packet path's maps.
 pub trait Dataplane {
@@ -170,6 +185,17 @@ pub trait Dataplane {
     fn limits(&self) -> Limits;
     /// All that the maps hold.
     fn read(&self) -> Result<Actual, Error>;
+    /// As [`Dataplane::read`], but only the settings, the services, their backends, and the numbers
+    /// of flows, which are read without many system calls.
+    fn read_pools(&self) -> Result<Actual, Error>;
+    /// The node's tick.
+    fn tick(&self) -> Result<u32, Error>;
+    /// A part of the flow table of about `most` entries, from its beginning or from where another
+    /// part ended. Entries that come while it is read part by part may be missing.
+    fn flows(&self, from: Option<u32>, most: u32) -> Result<FlowSlice, Error>;
+    /// The flows that are remembered of a service and those that were refused, by the service's
+    /// number.
+    fn flow_count(&self, id: u32) -> Result<[u32; 2], Error>;
     /// `size` slots from the place `base` on.
     fn slots(&self, base: u32, size: u32) -> Result<Vec<Slot>, Error>;
     /// Makes one write.

@@ -43,7 +43,8 @@ pub struct Service {
     pub ring_size: u32,
     /// What becomes of the flows of a backend that is down.
     pub on_down: DownPolicy,
-    /// How long after a change a flow may show that it is older, in ticks of a second.
+    /// How long an idle flow keeps its backend when the ring changes, in ticks of a second; at
+    /// least 1.
     pub window: u32,
     /// The flows that may be remembered.
     pub flow_limit: u32,

@@ -17,8 +17,12 @@ pub(super) struct Layout {
     slots: Space,
     backends: Space,
     ids: BTreeSet<u32>,
+    /// The numbers that flows are still remembered under.
+    named_ids: BTreeSet<u32>,
     counters: BTreeSet<u32>,
-    counters_end: u32,
+    /// Where counters that are not in use may be.
+    free_counters: std::ops::Range<u32>,
+    ids_end: u32,
 }
 
 impl Layout {
@@ -33,8 +37,10 @@ impl Layout {
                 end: limits.backends.saturating_add(1),
             },
             ids: actual.services.values().map(|service| service.id).collect(),
+            named_ids: actual.flow_counts.keys().copied().collect(),
             counters: actual.backends.values().map(|backend| backend.counter).collect(),
-            counters_end: limits.backends.saturating_add(1),
+            free_counters: 1..limits.backends.saturating_add(1),
+            ids_end: limits.services,
         };
         for service in actual.services.values() {
             let _: bool = layout
@@ -59,17 +65,21 @@ impl Layout {
         self.backends.take(capacity.into())
     }
 
-    /// The smallest number that no service has, from 1.
+    /// The smallest number that no service has, from 1; if it can be, one that no flow is remembered
+    /// under either. A new ring is stable, so that what is remembered does not count at first.
     pub(super) fn id(&mut self) -> u32 {
-        let free = (1..).find(|id| !self.ids.contains(id)).unwrap_or(0);
+        let free = || (1..=self.ids_end).filter(|id| !self.ids.contains(id));
+        let unnamed = free().find(|id| !self.named_ids.contains(id));
+        let free = unnamed.or_else(|| free().next()).unwrap_or(0);
         let _: bool = self.ids.insert(free);
         free
     }
 
     /// A counter that no backend uses.
     pub(super) fn counter(&mut self) -> Option<u32> {
-        let free = (1..self.counters_end).find(|counter| !self.counters.contains(counter))?;
-        let _: bool = self.counters.insert(free);
+        let mut counters = self.free_counters.clone();
+        let free = counters.find(|counter| !self.counters.contains(counter))?;
+        self.free_counters = counters;
         Some(free)
     }
 }

@@ -1,16 +1,25 @@
 //! Brings the maps to the desired state: the only writer of maps.
 //!
 //! Level-triggered: every round reads what the maps hold, plans the difference and makes it. A
-//! round that fails half-way leaves a state from which the next one goes on.
+//! round that fails half-way leaves a state from which the next one goes on. Once a second a tick
+//! does what is due without a change: windows end, and the flow table is swept.
 
 mod layout;
+#[cfg(test)]
+mod model;
 pub mod plan;
+mod sweep;
 #[cfg(test)]
 mod tests;
+mod transition;
+mod upkeep;
+mod view;
 
 use std::ops::Bound;
 
 use lb_common::{service::ServiceKey, slot::Slot};
+
+use self::{upkeep::Upkeep, view::View};
 
 use crate::{
     dataplane::{self, Actual, Dataplane, Op},
@@ -30,17 +39,34 @@ pub enum Error {
     Dataplane(#[from] dataplane::Error),
 }
 
+/// What is remembered of a service's flows, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The slots that have changed within the window.
+    pub moving: u32,
+    /// The slots whose window is over while flows of theirs are remembered.
+    pub settled: u32,
+    /// The flows that are remembered.
+    pub flows: u32,
+    /// The flows that there was no room for.
+    pub refused: u32,
+}
+
+/// The entries of the flow table that are read at once: some 20 ms of work.
+const SLICE: u32 = 65_536;
+
 /// The writer of a packet path's maps.
 pub struct Reconciler<D> {
     dataplane: D,
     rings: Rings,
     last_forgotten: Option<ServiceKey>,
+    upkeep: Upkeep,
 }
 
 impl<D: Dataplane> Reconciler<D> {
     /// A writer that knows nothing yet of what the maps hold.
     pub fn new(dataplane: D) -> Self {
-        Self { dataplane, rings: Rings::default(), last_forgotten: None }
+        Self { dataplane, rings: Rings::default(), last_forgotten: None, upkeep: Upkeep::default() }
     }
 
     /// The packet path, to be read.
@@ -61,6 +87,14 @@ impl<D: Dataplane> Reconciler<D> {
     /// What the maps hold.
     pub fn actual(&self) -> Result<Actual, Error> {
         Ok(self.dataplane.read()?)
+    }
+
+    /// What is remembered of a service's flows.
+    pub fn memory(&self, key: &ServiceKey) -> Result<Memory, Error> {
+        let Some(ring) = self.rings.get(key) else { return Ok(Memory::default()) };
+        let [flows, refused] = self.dataplane.flow_count(ring.id)?;
+        let (moving, settled) = self.upkeep.count(key);
+        Ok(Memory { moving, settled, flows, refused })
     }
 
     /// Forgets what is known of the rings, so that the next round compares every slot.
@@ -84,8 +118,10 @@ impl<D: Dataplane> Reconciler<D> {
     /// One round.
     pub fn sync(&mut self, desired: &Desired) -> Result<Outcome, Error> {
         let round = self.round(desired);
-        if round.is_err() {
+        // A plan that fails has written nothing.
+        if let Err(Error::Dataplane(_)) = round {
             self.forget();
+            self.upkeep.doubt();
         }
         round
     }
@@ -97,14 +133,53 @@ impl<D: Dataplane> Reconciler<D> {
             self.dataplane.slots(base, size)
         };
         let plan = plan::plan(desired, &actual, &limits, &self.rings, slots)?;
-        for op in &plan.ops {
+        self.apply(&plan.ops)?;
+        let now = self.dataplane.tick()?;
+        for (key, slots) in plan.unstable {
+            self.upkeep.see(&key, slots.into_iter(), now);
+        }
+        let removed = plan.ops.iter().any(|op| matches!(op, Op::RemoveService(_)));
+        self.upkeep.synced(&plan.leaving, removed);
+        self.upkeep.retain(|key| plan.rings.contains_key(key));
+        self.rings = plan.rings;
+        let resets = |op: &&Op| matches!(op, Op::ResetTraffic(_) | Op::ResetFlowCount(_));
+        Ok(Outcome { writes: plan.ops.iter().filter(|op| !resets(op)).count(), ..plan.outcome })
+    }
+
+    /// One second has passed.
+    pub fn tick(&mut self, desired: &Desired) -> Result<(), Error> {
+        let tick = self.second(desired);
+        if tick.is_err() {
+            self.upkeep.doubt();
+        }
+        tick
+    }
+
+    fn second(&mut self, desired: &Desired) -> Result<(), Error> {
+        let now = self.dataplane.tick()?.wrapping_add(1);
+        self.dataplane.apply(&Op::SetTick(now))?;
+        if self.upkeep.quiet {
+            return Ok(());
+        }
+        let actual = self.dataplane.read_pools()?;
+        let mut views = View::all(&actual, desired);
+        for view in views.iter_mut().filter(|view| self.upkeep.needs_slots(view)) {
+            view.slots = self.dataplane.slots(view.service.ring_base, view.service.ring_size)?;
+        }
+        let ops = self.upkeep.settle(&mut views, &actual, now);
+        self.apply(&ops)?;
+        let Some(from) = self.upkeep.next_slice(now) else { return Ok(()) };
+        let slice = self.dataplane.flows(from, SLICE)?;
+        let Some(settings) = actual.settings else { return Ok(()) };
+        let ops = self.upkeep.sweep(slice, &mut views, &actual, &settings.hash_key, now);
+        self.apply(&ops)
+    }
+
+    fn apply(&mut self, ops: &[Op]) -> Result<(), Error> {
+        for op in ops {
             tracing::trace!(?op, "apply");
             self.dataplane.apply(op)?;
         }
-        self.rings = plan.rings;
-        Ok(Outcome {
-            writes: plan.ops.iter().filter(|op| !matches!(op, Op::ResetTraffic(_))).count(),
-            ..plan.outcome
-        })
+        Ok(())
     }
 }

@@ -5,13 +5,16 @@
 
 mod pool;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use lb_common::{
     checksum::Delta,
     hash::HashKey,
     service::{self, ForwardMode, Reply, ReplyKey, ServiceKey},
-    slot::Slot,
+    slot::{self, Slot},
 };
 
 use self::pool::Pool;
@@ -55,6 +58,8 @@ pub type Rings = BTreeMap<ServiceKey, Ring>;
 pub struct Ring {
     base: u32,
     size: u32,
+    /// The service's number.
+    pub(super) id: u32,
     hash_key: HashKey,
     /// The members and their indexes: the ring need not be built again while they are the same.
     members: Vec<(Member, u16)>,
@@ -78,6 +83,10 @@ pub struct Plan {
     pub ops: Vec<Op>,
     /// What the rings will be then.
     pub rings: Rings,
+    /// The slots that will not be stable, by offset, of the rings that were compared.
+    pub unstable: BTreeMap<ServiceKey, Vec<(u32, Slot)>>,
+    /// The backends that leave.
+    pub leaving: BTreeSet<(ServiceKey, slot::Index)>,
     /// What it changes.
     pub outcome: Outcome,
 }
@@ -92,21 +101,27 @@ pub fn plan(
     slots: impl Fn(u32, u32) -> Result<Vec<Slot>, dataplane::Error>,
 ) -> Result<Plan, super::Error> {
     let hash_key = &desired.settings.hash_key;
+    // Under another hash the flows fall on other slots: nothing can be known of them.
+    let rehashed = actual.settings.is_some_and(|settings| settings.hash_key != *hash_key);
     let mut draft = Draft::default();
     draft.surroundings(desired, actual);
     let kept = draft.remove_services(desired, actual);
     let mut layout = Layout::of(&kept, limits);
-    let mut replies = BTreeMap::new();
+    let (mut replies, mut leaving_replies) = (BTreeMap::new(), BTreeMap::new());
     for (key, service) in &desired.services {
         let mut pool = Pool::lay_out(key, service, &kept, &mut layout)?;
         replies.extend(pool.replies(key, service));
+        leaving_replies.extend(pool.leaving_replies(actual));
         let ring = match known.get(key) {
             Some(ring) if ring.matches(&pool, hash_key) => ring.clone(),
-            _ => pool.build_ring(hash_key, &slots)?,
+            _ => pool.build_ring(hash_key, rehashed, &slots)?,
         };
-        draft.outcome.slots_moved += pool.slots_moved;
         draft.append(&mut pool);
         let _: Option<Ring> = draft.rings.insert(*key, ring);
+    }
+    // A backend that has gone over to another service answers for that one.
+    for (key, reply) in leaving_replies {
+        let _: &mut Reply = replies.entry(key).or_insert(reply);
     }
     Ok(draft.finish(&replies, &kept))
 }
@@ -120,6 +135,8 @@ struct Draft {
     /// Freed last.
     last: Vec<Op>,
     rings: Rings,
+    unstable: BTreeMap<ServiceKey, Vec<(u32, Slot)>>,
+    leaving: BTreeSet<(ServiceKey, slot::Index)>,
     outcome: Outcome,
 }
 
@@ -148,6 +165,11 @@ impl Draft {
         let mut kept = actual.clone();
         kept.services.retain(|key, _| desired.services.contains_key(key));
         for key in gone(&desired.services, &actual.services) {
+            let id = actual.services[key].id;
+            // The number stays taken until no flow and no note has it.
+            if !actual.flow_counts.contains_key(&id) {
+                self.first.push(Op::SetFlowCount(id, 1));
+            }
             self.first.push(Op::RemoveService(*key));
         }
         let blocks: Vec<_> = kept.services.values().map(service::Service::block).collect();
@@ -159,7 +181,10 @@ impl Draft {
     }
 
     fn append(&mut self, pool: &mut Pool) {
-        self.services.append(&mut pool.ops);
+        self.outcome.slots_moved += pool.slots_moved;
+        self.leaving.extend(pool.leaving());
+        self.unstable.extend(pool.unstable.take().map(|slots| (pool.key, slots)));
+        self.services.extend(pool.take_ops());
         self.last.append(&mut pool.frees);
     }
 
@@ -173,7 +198,8 @@ impl Draft {
         let mut ops = self.first;
         ops.append(&mut self.services);
         ops.append(&mut self.last);
-        Plan { ops, rings: self.rings, outcome: self.outcome }
+        let Self { rings, unstable, leaving, outcome, .. } = self;
+        Plan { ops, rings, unstable, leaving, outcome }
     }
 }
 

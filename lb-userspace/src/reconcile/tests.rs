@@ -5,31 +5,32 @@ use std::collections::BTreeMap;
 use lb_common::{
     addr::{Addr, Mac, Port, Protocol},
     backend::Condition,
+    flow::{Choice, Moment},
     hash::HashKey,
     layout,
-    route::NextHop,
-    service::{DownPolicy, ForwardMode, ServiceKey},
+    route::{NextHop, VlanTag},
+    service::{DownPolicy, ForwardMode, ReplyKey, ServiceKey},
     settings::{AnswerRates, Settings, Stages, TunnelSource},
-    slot::Slot,
+    slot::{Slot, State},
 };
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     config::Limits,
-    dataplane::fake::Fake,
+    dataplane::fake::{Fake, Packet},
     desired::{Backend, Service},
     ring::Endpoint,
 };
 
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     services: 8,
     backends: 256,
     slots: 8 * 1021,
     routes: 8,
     denied: 8,
-    flows: 64,
-    pending: 64,
+    flows: 1024,
+    pending: 1024,
 };
 
 fn vip(number: u8) -> ServiceKey {
@@ -41,17 +42,17 @@ fn endpoint(host: u8, mode: ForwardMode) -> Endpoint {
     Endpoint { address: Addr::from_v4([10, 0, 0, host]), port: Port::new(port) }
 }
 
-fn backend(weight: u16, condition: Condition) -> Backend {
+pub(super) fn backend(weight: u16, condition: Condition) -> Backend {
     let next_hop = NextHop {
         interface: 2,
         destination: Mac([2; 6]),
         source: Mac([1; 6]),
-        ..NextHop::UNRESOLVED
+        tags: [VlanTag::NONE; 2],
     };
     Backend { weight, condition, next_hop, mtu: u16::MAX }
 }
 
-fn desired(services: BTreeMap<ServiceKey, Service>) -> Desired {
+pub(super) fn desired(services: BTreeMap<ServiceKey, Service>) -> Desired {
     Desired {
         settings: Settings {
             hash_key: HashKey::from_seed([1; 16]),
@@ -72,16 +73,23 @@ fn desired(services: BTreeMap<ServiceKey, Service>) -> Desired {
 /// A pool of equal backends.
 fn service(hosts: impl IntoIterator<Item = u8>) -> Service {
     let pool = hosts.into_iter();
+    let pool = pool.map(|host| (endpoint(host, ForwardMode::L2), backend(1, Condition::UP)));
+    service_of(ForwardMode::L2, 1021, pool.collect())
+}
+
+pub(super) fn service_of(
+    mode: ForwardMode,
+    ring_size: u32,
+    backends: BTreeMap<Endpoint, Backend>,
+) -> Service {
     Service {
-        mode: ForwardMode::L2,
-        ring_size: 1021,
+        mode,
+        ring_size,
         on_down: DownPolicy::RST,
-        window: 60,
-        flow_limit: 64,
-        gue_port: Port::ZERO,
-        backends: pool
-            .map(|host| (endpoint(host, ForwardMode::L2), backend(1, Condition::UP)))
-            .collect(),
+        window: 100,
+        flow_limit: 500,
+        gue_port: Port::new(6080),
+        backends,
     }
 }
 
@@ -90,17 +98,11 @@ fn any_service() -> impl Strategy<Value = Service> {
         prop_oneof![Just(Condition::UP), Just(Condition::DOWN), Just(Condition::DRAINING)];
     let pool = prop::collection::btree_map(1u8..40, (0u16..4, condition), 0..20);
     let mode = prop_oneof![Just(ForwardMode::L2), Just(ForwardMode::NAT)];
-    (mode, pool).prop_map(|(mode, pool)| Service {
-        mode,
-        ring_size: 1021,
-        on_down: DownPolicy::RST,
-        window: 60,
-        flow_limit: 64,
-        gue_port: Port::ZERO,
-        backends: pool
+    (mode, pool).prop_map(|(mode, pool)| {
+        let pool = pool
             .into_iter()
-            .map(|(host, (weight, condition))| (endpoint(host, mode), backend(weight, condition)))
-            .collect(),
+            .map(|(host, (weight, condition))| (endpoint(host, mode), backend(weight, condition)));
+        service_of(mode, 1021, pool.collect())
     })
 }
 
@@ -119,32 +121,37 @@ fn any_desired() -> impl Strategy<Value = Desired> {
     })
 }
 
-/// What a packet may meet at any moment: a slot of a service names a backend in its block.
-fn consistent(dataplane: &Fake) {
+/// What a packet may meet at any moment: slots, flows and notes of a service name backends in its
+/// block.
+pub(super) fn consistent(dataplane: &Fake) {
     let actual = dataplane.read().unwrap();
     for (key, service) in &actual.services {
-        for slot in dataplane.slots(service.ring_base, service.ring_size).unwrap() {
-            let Some(index) = slot.current() else { continue };
-            assert!(index <= service.backend_capacity, "{key:?}: index {index} out of its block");
+        let check = |what: &str, index: u16| {
+            assert!(index <= service.backend_capacity, "{key:?}: {what} {index} out of its block");
             let place = service.backend_base + u32::from(index);
-            assert!(
-                actual.backends.contains_key(&place),
-                "{key:?}: slot names a free place {place}"
-            );
+            assert!(actual.backends.contains_key(&place), "{key:?}: {what} names free {place}");
+        };
+        for slot in dataplane.slots(service.ring_base, service.ring_size).unwrap() {
+            slot.current().into_iter().for_each(|index| check("a slot", index));
+            if let State::Moving { previous, .. } = slot.state() {
+                check("a moving slot", previous);
+            }
+        }
+        for (_, index) in dataplane.named().filter(|(flow, _)| flow.service == service.id) {
+            check("a flow", index);
         }
     }
 }
 
-/// Whether the maps do what is desired, service by service, and hold nothing else.
+/// Whether the maps do what is desired, service by service, and hold nothing else but backends that
+/// leave.
 fn reached(dataplane: &Fake, desired: &Desired) {
     let actual = dataplane.read().unwrap();
     assert_eq!(actual.settings, Some(desired.settings));
     assert!(actual.services.keys().eq(desired.services.keys()));
-    let pool_sizes: usize = desired.services.values().map(|service| service.backends.len()).sum();
-    assert_eq!(actual.backends.len(), pool_sizes);
     let counters: std::collections::BTreeSet<u32> =
         actual.backends.values().map(|backend| backend.counter).collect();
-    assert_eq!(counters.len(), pool_sizes, "every backend counts for itself");
+    assert_eq!(counters.len(), actual.backends.len(), "every backend counts for itself");
     for (key, wanted) in &desired.services {
         let service = &actual.services[key];
         let mut slots: BTreeMap<Endpoint, u32> = BTreeMap::new();
@@ -157,10 +164,32 @@ fn reached(dataplane: &Fake, desired: &Desired) {
         }
         for (endpoint, backend) in &wanted.backends {
             assert_eq!(slots.contains_key(endpoint), backend.share() > 0, "{endpoint:?}");
+            let reply = ReplyKey::new(endpoint.address, endpoint.port, key.protocol);
+            let vip = actual.replies.get(&reply).map(|reply| reply.vip);
+            assert_eq!(vip, (wanted.mode == ForwardMode::NAT).then_some(key.vip));
         }
-        let nat = if wanted.mode == ForwardMode::NAT { wanted.backends.len() } else { 0 };
-        let replies = actual.replies.values().filter(|reply| reply.vip == key.vip).count();
-        assert_eq!(replies, nat);
+        for (endpoint, (_, line)) in actual.pool(key) {
+            let wanted = wanted.backends.get(&endpoint).map(|backend| backend.condition);
+            let leaves = line.condition.contains(Condition::LEAVING);
+            assert_eq!(wanted, (!leaves).then_some(line.condition), "{endpoint:?}");
+        }
+    }
+}
+
+/// A connection of a client of each number is opened with every service.
+fn connect(dataplane: &mut Fake, clients: std::ops::Range<u8>) {
+    for key in dataplane.read().unwrap().services.keys() {
+        for client in clients.clone() {
+            for moment in [Moment::Opening, Moment::Amid] {
+                let _: Choice = dataplane.receive(&Packet {
+                    service: *key,
+                    client: Addr::from_v4([192, 0, 2, client]),
+                    client_port: Port::new(40_000),
+                    service_port: key.ports.first,
+                    moment,
+                });
+            }
+        }
     }
 }
 
@@ -168,7 +197,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn it_converges_and_every_step_is_consistent(states in prop::collection::vec(any_desired(), 1..6)) {
+    fn it_converges_and_every_step_is_consistent(
+            states in prop::collection::vec(any_desired(), 1..6), ticks in 0u8..120,
+        ) {
         let mut reconciler = Reconciler::new(Fake::new(LIMITS));
         for state in &states {
             // One write more each time, so that it stops after every kind of write.
@@ -176,6 +207,7 @@ proptest! {
                 reconciler.dataplane_mut().budget = Some(budget);
                 let done = reconciler.sync(state).is_ok();
                 consistent(reconciler.dataplane());
+                connect(reconciler.dataplane_mut(), 0..20);
                 if done {
                     break;
                 }
@@ -184,6 +216,12 @@ proptest! {
             reconciler.dataplane_mut().budget = None;
             let again = reconciler.sync(state).unwrap();
             prop_assert_eq!(again, Outcome::default(), "a second round finds nothing to do");
+            for _ in 0..ticks {
+                prop_assert!(reconciler.tick(state).is_ok());
+                connect(reconciler.dataplane_mut(), 10..15);
+                consistent(reconciler.dataplane());
+            }
+            reached(reconciler.dataplane(), state);
         }
     }
 

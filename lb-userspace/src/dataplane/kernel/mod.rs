@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 mod drop_log;
+mod flows;
 pub(crate) mod load;
 mod mapped;
 pub mod pins;
@@ -29,7 +30,7 @@ use lb_common::{
 };
 
 use self::mapped::Mapped;
-use super::{Actual, Counters, Dataplane, Error, Op};
+use super::{Actual, Counters, Dataplane, Error, FlowSlice, Op};
 use crate::{
     config::{AttachMode, Limits},
     error::with_causes,
@@ -52,6 +53,7 @@ pub struct Kernel {
     replies: HashMap<MapData, ReplyKey, Reply>,
     routes: LpmTrie<MapData, Addr, NextHop>,
     devices: DevMapHash<MapData>,
+    flows: flows::Table,
     verdicts: PerCpuArray<MapData, u64>,
     traffic: PerCpuArray<MapData, Traffic>,
 }
@@ -76,6 +78,7 @@ impl Kernel {
             replies: take(&mut ebpf, names::REPLIES)?,
             routes: take(&mut ebpf, names::ROUTES)?,
             devices: take(&mut ebpf, names::DEVICES)?,
+            flows: flows::Table::take(&mut ebpf, limits.services)?,
             verdicts: take(&mut ebpf, names::VERDICTS)?,
             traffic: take(&mut ebpf, names::TRAFFIC)?,
             ebpf,
@@ -118,7 +121,7 @@ impl Dataplane for Kernel {
         self.limits
     }
 
-    fn read(&self) -> Result<Actual, Error> {
+    fn read_pools(&self) -> Result<Actual, Error> {
         let settings = self.settings.get(&0, 0).map_err(map(names::SETTINGS))?;
         let occupied = |index| {
             self.backends.load(index).filter(|backend| !backend.is_free()).map(|b| (index, b))
@@ -127,6 +130,13 @@ impl Dataplane for Kernel {
             settings: (settings.abi != 0).then_some(settings),
             services: self.services.read(),
             backends: (1..self.backends.len()).filter_map(occupied).collect(),
+            flow_counts: self.flows.counts().filter(|(_, counts)| *counts != [0, 0]).collect(),
+            ..Actual::default()
+        })
+    }
+
+    fn read(&self) -> Result<Actual, Error> {
+        Ok(Actual {
             replies: collect(self.replies.iter(), names::REPLIES)?,
             routes: collect(
                 self.routes.iter().map(|entry| entry.map(|(key, hop)| (prefix(&key), hop))),
@@ -138,7 +148,20 @@ impl Dataplane for Kernel {
                 .map(|key| key.map(|key| prefix(&key)).map_err(map(names::DENIED)))
                 .collect::<Result<_, _>>()?,
             devices: self.devices.keys().collect::<Result<_, _>>().map_err(map(names::DEVICES))?,
+            ..self.read_pools()?
         })
+    }
+
+    fn tick(&self) -> Result<u32, Error> {
+        self.flows.tick()
+    }
+
+    fn flows(&self, from: Option<u32>, most: u32) -> Result<FlowSlice, Error> {
+        self.flows.slice(from, most)
+    }
+
+    fn flow_count(&self, id: u32) -> Result<[u32; 2], Error> {
+        self.flows.count(id)
     }
 
     fn slots(&self, base: u32, size: u32) -> Result<Vec<Slot>, Error> {
@@ -189,6 +212,10 @@ impl Dataplane for Kernel {
             Op::RemoveDevice(interface) => {
                 self.devices.remove(*interface).map_err(map(names::DEVICES))
             }
+            Op::SetTick(now) => self.flows.set_tick(*now),
+            Op::RemoveFlows(flows) => self.flows.remove(flows),
+            Op::SetFlowCount(id, held) => self.flows.set_count(*id, *held),
+            Op::ResetFlowCount(id) => self.flows.reset_count(*id),
         }
     }
 }

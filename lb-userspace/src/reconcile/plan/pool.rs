@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
-    addr::Port,
-    backend::Backend,
+    backend::{Backend, Condition},
     checksum::Delta,
     hash::HashKey,
-    service::{self, DownPolicy, Reply, ReplyKey, ServiceKey},
+    service::{self, Reply, ReplyKey, ServiceKey},
     slot::{self, Slot},
 };
 
@@ -15,7 +14,7 @@ use super::{Error, Ring, no_room, reply};
 use crate::{
     dataplane::{self, Actual, Op},
     desired,
-    reconcile::layout::Layout,
+    reconcile::{layout::Layout, transition},
     ring::{self, Endpoint, Member},
 };
 
@@ -27,13 +26,18 @@ pub(super) struct Pool {
     pub(super) ops: Vec<Op>,
     pub(super) frees: Vec<Op>,
     pub(super) slots_moved: u64,
-    key: ServiceKey,
+    pub(super) key: ServiceKey,
     /// The entry as it is, if the service exists.
     old: Option<service::Service>,
     /// The entry as it will be.
     new: service::Service,
+    /// All backends, those that leave too.
     backends: BTreeMap<slot::Index, Backend>,
     members: Vec<(Member, slot::Index)>,
+    /// The lines to be written after the slots: nothing is to point at a backend that is down.
+    late: Vec<Op>,
+    /// The slots that are not stable, by offset, once the ring was compared.
+    pub(super) unstable: Option<Vec<(u32, Slot)>>,
 }
 
 impl Pool {
@@ -55,9 +59,14 @@ impl Pool {
             key: *key,
             old,
             new,
-            backends: BTreeMap::new(),
+            backends: leaving(service, &present),
             members: Vec::new(),
+            late: Vec::new(),
+            unstable: None,
         };
+        if old.is_none() {
+            pool.ops.push(Op::ResetFlowCount(new.id));
+        }
         for (endpoint, backend) in &service.backends {
             let Some(&index) = indexes.get(endpoint) else { continue };
             let counter = match present.get(endpoint) {
@@ -72,7 +81,6 @@ impl Pool {
             }
         }
         pool.write_backends(actual);
-        pool.carry_leaving(&present);
         Ok(pool)
     }
 
@@ -82,13 +90,19 @@ impl Pool {
         Ok(counter)
     }
 
-    /// Writes what differs in the block, and notes what is to be freed in the old one.
+    /// Writes what differs in the block, and notes what is to be freed in the old one. A backend
+    /// goes down only after its slots went to others.
     fn write_backends(&mut self, actual: &Actual) {
         let place = |index: slot::Index| self.new.backend_base + u32::from(index);
         for (&index, line) in &self.backends {
-            if actual.backends.get(&place(index)) != Some(line) {
-                self.ops.push(Op::PutBackend(place(index), *line));
+            let before = actual.backends.get(&place(index));
+            if before == Some(line) {
+                continue;
             }
+            let write = Op::PutBackend(place(index), *line);
+            let falls = line.condition.contains(Condition::DOWN)
+                && before.is_some_and(|before| !before.condition.contains(Condition::DOWN));
+            if falls { self.late.push(write) } else { self.ops.push(write) }
         }
         let used: BTreeSet<u32> = self.backends.keys().map(|&index| place(index)).collect();
         let stale =
@@ -97,17 +111,11 @@ impl Pool {
             .extend(stale.filter(|place| actual.backends.contains_key(place)).map(Op::FreeBackend));
     }
 
-    /// Slots name a leaving backend until they are rewritten; if the block moves before that, its
-    /// line moves along for the while.
-    fn carry_leaving(&mut self, present: &BTreeMap<Endpoint, (slot::Index, Backend)>) {
-        let moves = self.old.is_some_and(|old| old.backend_base != self.new.backend_base);
-        for (index, line) in present.values().filter(|_| moves) {
-            if !self.backends.contains_key(index) {
-                let place = self.new.backend_base + u32::from(*index);
-                self.ops.push(Op::PutBackend(place, *line));
-                self.frees.push(Op::FreeBackend(place));
-            }
-        }
+    /// The backends that leave.
+    pub(super) fn leaving(&self) -> impl Iterator<Item = (ServiceKey, slot::Index)> {
+        let leaves = |line: &Backend| line.condition.contains(Condition::LEAVING);
+        let leaving = self.backends.iter().filter(move |(_, line)| leaves(line));
+        leaving.map(|(index, _)| (self.key, *index))
     }
 
     /// What the answers of the service's NAT backends become.
@@ -116,61 +124,120 @@ impl Pool {
         key: &ServiceKey,
         service: &desired::Service,
     ) -> impl Iterator<Item = (ReplyKey, Reply)> {
-        self.backends.values().filter_map(move |backend| reply(key, service, backend))
+        let stay = |line: &&Backend| !line.condition.contains(Condition::LEAVING);
+        let lines = self.backends.values().filter(stay);
+        lines.filter_map(move |line| reply(key, service, line))
+    }
+
+    /// What the answers of NAT backends that leave become, as it was.
+    pub(super) fn leaving_replies(
+        &self,
+        actual: &Actual,
+    ) -> impl Iterator<Item = (ReplyKey, Reply)> {
+        let leave = |line: &&Backend| line.condition.contains(Condition::LEAVING);
+        self.backends.values().filter(leave).filter_map(move |line| {
+            let key = ReplyKey::new(line.address, line.port, self.key.protocol);
+            let reply = actual.replies.get(&key).filter(|reply| reply.counter == line.counter)?;
+            Some((key, *reply))
+        })
     }
 
     /// Builds the ring and writes what differs from the one in place, and the service's entry.
     pub(super) fn build_ring(
         &mut self,
         hash_key: &HashKey,
+        fresh: bool,
         slots: &impl Fn(u32, u32) -> Result<Vec<Slot>, dataplane::Error>,
     ) -> Result<Ring, dataplane::Error> {
-        let service::Service { ring_base: base, ring_size: size, .. } = self.new;
+        let service::Service { ring_base: base, ring_size: size, id, .. } = self.new;
         let members: Vec<Member> = self.members.iter().map(|(member, _)| *member).collect();
         let table = ring::build(size, &members, hash_key);
-        let before = slots(base, size)?;
+        let fresh = fresh || !self.in_use();
+        let lives = self.alive();
+        let lives = |index: slot::Index| lives.get(usize::from(index)) == Some(&true);
         let mut counts: Vec<(Member, u32)> = members.iter().map(|member| (*member, 0)).collect();
-        let mut words = Vec::new();
-        for ((place, owner), before) in (base..).zip(table).zip(before) {
+        let (mut words, mut unstable) = (Vec::new(), Vec::new());
+        for ((offset, owner), before) in (0..).zip(table).zip(slots(base, size)?) {
             let owner = owner.map(usize::from);
-            let slot = Slot::stable(owner.map(|position| self.members[position].1));
             if let Some(position) = owner {
                 counts[position].1 += 1;
             }
+            let owner = owner.map(|position| self.members[position].1);
+            let slot = if fresh {
+                Slot::stable(owner)
+            } else {
+                transition::owned_by(before, owner, lives)
+            };
             if slot != before {
-                words.push((place, slot));
+                words.push((base + offset, slot));
+                self.slots_moved += u64::from(slot.current() != before.current());
+            }
+            if !slot.is_stable() {
+                unstable.push((offset, slot));
             }
         }
         self.point(words);
-        Ok(Ring { base, size, hash_key: *hash_key, members: self.members.clone(), counts })
+        self.unstable = Some(unstable);
+        Ok(Ring { base, size, id, hash_key: *hash_key, members: self.members.clone(), counts })
+    }
+
+    /// Whether packets already follow the ring.
+    fn in_use(&self) -> bool {
+        let place = |service: service::Service| (service.ring_base, service.ring_size);
+        self.old.map(place) == Some(place(self.new))
+    }
+
+    /// Whether a backend stands behind an index, for all of them.
+    fn alive(&self) -> Vec<bool> {
+        let mut alive = vec![false; usize::from(self.new.backend_capacity) + 1];
+        for index in self.backends.keys() {
+            alive[usize::from(*index)] = true;
+        }
+        alive
     }
 
     /// A ring that nothing points at yet is filled before the service points at it; one that is
     /// in use is changed after the service points at the block that the new slots count in.
     fn point(&mut self, words: Vec<(u32, Slot)>) {
-        let place = |service: service::Service| (service.ring_base, service.ring_size);
-        let in_use = self.old.map(place) == Some(place(self.new));
-        let moved = words.len() as u64;
-        let words = (moved > 0).then_some(Op::WriteSlots(words));
+        let words = (!words.is_empty()).then_some(Op::WriteSlots(words));
         let entry = (self.old != Some(self.new)).then_some(Op::PutService(self.key, self.new));
-        if in_use {
-            self.slots_moved = moved;
+        if self.in_use() {
             self.ops.extend(entry.into_iter().chain(words));
         } else {
+            self.slots_moved = 0;
             self.ops.extend(words.into_iter().chain(entry));
         }
+    }
+
+    /// The writes, in order.
+    pub(super) fn take_ops(&mut self) -> impl Iterator<Item = Op> {
+        std::mem::take(&mut self.ops).into_iter().chain(std::mem::take(&mut self.late))
     }
 }
 
 impl Ring {
     /// Whether the ring stands as `pool` wants it, so that only backends' lines may differ.
     pub(super) fn matches(&self, pool: &Pool, key: &HashKey) -> bool {
-        let Self { base, size, hash_key, members, counts: _ } = self;
+        let Self { base, size, id: _, hash_key, members, counts: _ } = self;
         hash_key == key
             && pool.old == Some(pool.new)
             && (pool.new.ring_base, pool.new.ring_size) == (*base, *size)
             && pool.members == *members
     }
+}
+
+/// The backends that are not configured any more: they keep their lines until nothing names them.
+fn leaving(
+    service: &desired::Service,
+    present: &BTreeMap<Endpoint, (slot::Index, Backend)>,
+) -> BTreeMap<slot::Index, Backend> {
+    let gone = present.iter().filter(|(endpoint, _)| !service.backends.contains_key(endpoint));
+    let leave = |line: &Backend| {
+        let down = line.condition.contains(Condition::DOWN);
+        let down = if down { Condition::DOWN } else { Condition::UP };
+        Backend { condition: Condition::LEAVING.with(down), ..*line }
+    };
+    gone.map(|(_, (index, line))| (*index, leave(line))).collect()
 }
 
 /// The backends that the service has now.
@@ -181,8 +248,8 @@ fn present(key: &ServiceKey, actual: &Actual) -> BTreeMap<Endpoint, (slot::Index
     pool.map(|(endpoint, (place, line))| (endpoint, (index(place), *line))).collect()
 }
 
-/// A backend keeps its index while it lives; a new one takes an index that nobody has, not even
-/// one that leaves in this round: slots may still name it.
+/// A backend keeps its index while it has a line; a new one takes an index that nobody has, not even
+/// one that leaves: slots and flows may still name it.
 fn assign<'a>(
     wanted: impl Iterator<Item = &'a Endpoint>,
     present: &BTreeMap<Endpoint, (slot::Index, Backend)>,
@@ -228,10 +295,10 @@ fn entry(
         backend_base,
         backend_capacity,
         mode: service.mode,
-        on_down: DownPolicy::RST,
+        on_down: service.on_down,
         id: old.map_or_else(|| layout.id(), |old| old.id),
-        flow_limit: u32::MAX,
-        gue_port: Port::ZERO,
+        flow_limit: service.flow_limit,
+        gue_port: service.gue_port,
         padding: 0,
     })
 }
