@@ -53,7 +53,8 @@ pub fn decide(service: &Service, key: &FlowKey, slot: Slot, moment: Moment) -> C
 #[inline(always)]
 #[must_use]
 pub fn look_up(service: &Service, key: &FlowKey, slot: Slot) -> Choice {
-    Choice::from_word(looked_up(service, key, slot.word()))
+    let mut memory = ReadOnly(Maps { service, key, now: now() });
+    choose(slot.state(), Moment::Amid, service.on_down, &mut memory)
 }
 
 /// A function of its own, so that the path of stable slots stays short; all in words, as the
@@ -71,12 +72,6 @@ fn decided(service: &Service, key: &FlowKey, slot: u32, moment: u32) -> u32 {
 
 const OPENING: u32 = Moment::Opening as u32;
 const CLOSING: u32 = Moment::Closing as u32;
-
-#[inline(never)]
-fn looked_up(service: &Service, key: &FlowKey, slot: u32) -> u32 {
-    let mut memory = ReadOnly(Maps { service, key, now: now() });
-    choose(Slot::from_word(slot).state(), Moment::Amid, service.on_down, &mut memory).word()
-}
 
 #[inline(always)]
 fn now() -> u32 {

@@ -7,6 +7,7 @@ mod decap;
 mod demo;
 mod firewall;
 mod health;
+mod interfaces;
 mod live;
 mod mtu;
 mod pools;
@@ -14,7 +15,6 @@ mod refusals;
 mod site;
 mod tunnel;
 mod udp;
-mod vlan;
 
 use std::{
     collections::BTreeMap,

@@ -9,6 +9,8 @@ use lb_tests::{
 };
 
 const SINK: u16 = 7002;
+/// Where the node's tunnel packets come from: nobody has these addresses.
+const SOURCES: [&str; 2] = ["10.0.0.64/26", "fd00:0:0:1::6:0/112"];
 
 fn direct() -> impl Iterator<Item = Vip> {
     VIPS.into_iter().filter(|vip| vip.forward == Forward::L2)
@@ -30,7 +32,8 @@ fn config(site: &Site, http: &Carried) -> String {
                 1,
             )
     });
-    site.node_table(&site.pin_dir(), "eth0") + &tables.collect::<String>()
+    let sources = format!("tunnel_source = {SOURCES:?}\n");
+    site.node_table(&site.pin_dir(), "eth0") + &sources + &tables.collect::<String>()
 }
 
 /// Every server takes tunnel packets from the node.
@@ -39,7 +42,7 @@ fn decapsulate(site: &Site) {
         let mut lb = web.netns.command(lb_tests::workspace::lb_binary().unwrap());
         let pins = format!("/sys/fs/bpf/lb-decap-{}", web.netns.name());
         site.folder().own(pins.as_ref()).unwrap();
-        let from = ["--from", "10.0.0.2/32", "--from", "fd00:0:0:1::2/128"];
+        let from = SOURCES.iter().flat_map(|source| ["--from", source]);
         let decap = lb.args(["decap", "--interface", "eth0", "--pin-dir", &pins]).args(from);
         println!("{}", run(decap).unwrap());
     }

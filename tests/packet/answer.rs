@@ -27,6 +27,9 @@ const UNANSWERED: [&str; 5] =
     ["224.0.0.1:40000", "0.0.0.0:40000", "255.255.255.255:40000", "127.0.0.1:1", "240.0.0.1:1"];
 const UNANSWERED6: [&str; 3] = ["[::]:40000", "[::1]:40000", "[ff02::1]:40000"];
 
+/// More than fits in one buffer: the kernel hands it over in several.
+const JUMBO: usize = 8901;
+
 fn is_v6(vip: &str) -> bool {
     vip.starts_with('[')
 }
@@ -99,7 +102,7 @@ fn clients_are_told_the_size_that_fits() {
     let mut path = narrow(1500, RATES);
     let tcp = |vip, len| packet(Transport::TcpAck, vip, len);
     let mut cases = Vec::new();
-    for len in [1441, 1442, 1460, 2000, 3001] {
+    for len in [1441, 1442, 1460, 2000, 3001, JUMBO] {
         cases.push(too_big("too big: v4", &tcp(L2_VIP4, len), L2_VIP4, 1480));
         cases.push(too_big("too big: v6", &tcp(L2_VIP6, len), L2_VIP6, 1460));
     }
@@ -212,6 +215,7 @@ fn tcp_is_reset() {
             |name, given, len: u32| row(name, given, 0, Some(0xffff_fff0_u32.wrapping_add(len)));
         cases.push(acked("reset: ack", segment(vip, ack, &[])));
         cases.push(acked("reset: data", segment(vip, ack, &[1; 1000])));
+        cases.push(acked("reset: jumbo", segment(vip, ack, &[1; JUMBO])));
         cases.push(acked("reset: odd data", segment(vip, ack, &[1; 7])));
         let options = |tcp: &mut TcpHeader| {
             ack(tcp);
@@ -249,7 +253,7 @@ fn a_reset_is_not_reset() {
 fn udp_is_told_that_the_port_is_unreachable() {
     let mut cases = Vec::new();
     for (vip, kind) in [(L2_VIP4, [3, 3]), (L2_VIP6, [1, 4])] {
-        for len in [0, 1, 9, 600, 1400] {
+        for len in [0, 1, 9, 600, 1400, JUMBO] {
             let given = packet(Transport::Udp, vip, len);
             let sent = error(kind, [0; 4], &given, vip);
             let verdict = Verdict::PortUnreachable;

@@ -24,7 +24,7 @@ pub(super) fn header(frame: &Frame, l3: usize) -> Result<Network, Verdict> {
     let (source, destination) = (Addr::from_v6(ip.src_addr), Addr::from_v6(ip.dst_addr));
     // The maps know IPv4 addresses in their mapped form, which no packet may carry
     // (draft-itojun-v6ops-v4mapped-harmful): it would be taken for the IPv4 address.
-    if source.is_v4() || destination.is_v4() {
+    if source.is_v4() | destination.is_v4() {
         return Err(Verdict::NoService);
     }
     let Chain { protocol, offset, part } = extension::walk(frame, ip.next_hdr, start, end)?;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use etherparse::{PacketBuilder, PacketBuilderStep, TcpHeader, ip::IpHeaders};
+use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep, TcpHeader};
 use proptest::prelude::*;
 
 use super::*;
@@ -125,8 +125,8 @@ fn build(
 /// What a load says of the protocol and of its connection.
 fn said(load: Carries, family: Family) -> (Protocol, Moment) {
     match (load, family) {
-        (Carries::Tcp { syn: true, ack: false, .. }, _) => (Protocol::TCP, Moment::Opening),
         (Carries::Tcp { fin, rst, .. }, _) if fin || rst => (Protocol::TCP, Moment::Closing),
+        (Carries::Tcp { syn: true, ack: false, .. }, _) => (Protocol::TCP, Moment::Opening),
         (Carries::Tcp { .. }, _) => (Protocol::TCP, Moment::Amid),
         (Carries::Udp, _) => (Protocol::UDP, Moment::Amid),
         (Carries::Icmp, Family::V4) => (Protocol::ICMP, Moment::Amid),

@@ -2,7 +2,9 @@
 
 use std::{env, fs, path::PathBuf};
 
-use etherparse::{IpFragOffset, PacketBuilder, PacketBuilderStep, VlanId, ip_number::IPV6_FRAG};
+use etherparse::{
+    IpFragOffset, IpHeaders, PacketBuilder, PacketBuilderStep, VlanId, ip_number::IPV6_FRAG,
+};
 
 /// Where the fuzzer is told to put them.
 const FOLDER: &str = "LB_FUZZ_SEEDS";
@@ -53,7 +55,7 @@ fn frame(six: bool, protocol: u8, tags: u8) -> Vec<u8> {
     carrying(ip, protocol, six)
 }
 
-fn carrying(ip: PacketBuilderStep<etherparse::IpHeaders>, protocol: u8, six: bool) -> Vec<u8> {
+fn carrying(ip: PacketBuilderStep<IpHeaders>, protocol: u8, six: bool) -> Vec<u8> {
     let mut frame = Vec::new();
     let written = match (protocol, six) {
         (6, _) => ip.tcp(40000, 443, 7, 64240).syn().write(&mut frame, PAYLOAD),

@@ -206,9 +206,10 @@ fn tcp(segment: &[u8], part: Part) -> Result<((u16, u16), Moment), Verdict> {
     }
     let flags = header[13];
     let (fin, syn, rst, ack) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0, flags & 16 != 0);
-    let moment = match (syn && !ack, fin || rst) {
-        (true, _) => Moment::Opening,
-        (false, true) => Moment::Closing,
+    // A segment that says both opens nothing that lasts.
+    let moment = match (fin || rst, syn && !ack) {
+        (true, _) => Moment::Closing,
+        (false, true) => Moment::Opening,
         (false, false) => Moment::Amid,
     };
     Ok((ports(&header), moment))

@@ -249,7 +249,10 @@ fn pool(service: &Service) -> desired::Service {
         .map(|backend| {
             let endpoint = SocketAddr::new(backend.address, backend.port).into();
             let next_hop = next_hop(backend.hop.as_ref());
-            (endpoint, desired::Backend { weight: 1, condition: Condition::UP, next_hop, mtu: u16::MAX })
+            (
+                endpoint,
+                desired::Backend { weight: 1, condition: Condition::UP, next_hop, mtu: u16::MAX },
+            )
         })
         .collect();
     packet_path::service(mode, RING, backends)

@@ -3,6 +3,8 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use aya::programs::{
@@ -13,6 +15,10 @@ use aya::programs::{
 
 use super::{Error, pins};
 use crate::{config::AttachMode, error::with_causes};
+
+/// A link whose pin is removed gives its interface back from a work queue of the kernel
+/// (`bpf_link_put`): so long is waited for that.
+const RELEASE: Duration = Duration::from_secs(1);
 
 /// An interface to attach to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +41,14 @@ pub(crate) fn all(
 ) -> Result<(), Error> {
     let wanted: Vec<PathBuf> =
         interfaces.iter().map(|interface| pin(dir, mode, &interface.name)).collect();
-    for stale in pins::links(dir)?.into_iter().filter(|link| !wanted.contains(link)) {
-        pins::unpin(&stale)?;
+    let links = pins::links(dir)?;
+    let stale: Vec<_> = links.into_iter().filter(|link| !wanted.contains(link)).collect();
+    for link in &stale {
+        pins::unpin(link)?;
     }
+    let patience = if stale.is_empty() { Duration::ZERO } else { RELEASE };
     for (interface, pin) in interfaces.iter().zip(&wanted) {
-        one(program, interface, mode, pin).map_err(|source| Error::Attach {
+        one(program, interface, mode, pin, patience).map_err(|source| Error::Attach {
             interface: interface.name.clone(),
             reason: reason(&source, &interface.name, mode),
         })?;
@@ -73,6 +82,7 @@ fn one(
     interface: &Interface,
     mode: AttachMode,
     pin: &Path,
+    patience: Duration,
 ) -> Result<(), AttachError> {
     if pin.exists() {
         let link = XdpLink::try_from(FdLink::from(PinnedLink::from_pin(pin)?))?;
@@ -87,7 +97,15 @@ fn one(
         AttachMode::Native => XdpMode::Driver,
         AttachMode::Generic => XdpMode::Skb,
     };
-    let id = program.attach_to_if_index(interface.index, mode)?;
+    let start = Instant::now();
+    let id = loop {
+        match program.attach_to_if_index(interface.index, mode) {
+            Err(error) if is(&error, rustix::io::Errno::EXIST) && start.elapsed() < patience => {
+                thread::sleep(patience / 100);
+            }
+            attached => break attached?,
+        }
+    };
     let link: FdLink = program.take_link(id)?.try_into()?;
     let _: PinnedLink = link.pin(pin)?;
     Ok(())
