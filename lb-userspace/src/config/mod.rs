@@ -122,13 +122,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The lines of the table of services: at most an eighth of them is in use, so that every
-    /// service finds one near its own. In one that is a quarter full, now and then a service has
-    /// none.
+    /// The lines of the table of services: at most a quarter of them is in use, so that every
+    /// service finds one near its own, or others give way to it.
     #[must_use]
     pub fn service_lines(&self) -> u32 {
         // A VIP has an entry besides its services.
-        self.services.saturating_mul(16).checked_next_power_of_two().unwrap_or(1 << 31)
+        self.services.saturating_mul(8).checked_next_power_of_two().unwrap_or(1 << 31)
     }
 }
 
