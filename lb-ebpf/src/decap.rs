@@ -229,7 +229,7 @@ const fn decapsulated_ecn(outer: u8, inner: u8) -> Option<u8> {
 #[inline(always)]
 fn unwrap(buffer: &mut impl Buffer, l3: usize, tunnel: &Tunnel) -> Option<()> {
     let link = LinkHeader::read(&buffer.frame())?;
-    if !buffer.move_start((tunnel.start - l3) as i32) {
+    if !buffer.move_start(i32::from((tunnel.start - l3) as u16)) {
         return None;
     }
     link.write(&mut buffer.frame(), l3, tunnel.family)

@@ -18,7 +18,7 @@ use lb_tests::{
     tunnel::ETHERNET,
     workspace::lb_binary,
 };
-use rustix::net::{AddressFamily, RawProtocol, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 
 const VIP4: &str = "192.0.2.10";
 const VIP6: &str = "2001:db8::20";
@@ -97,7 +97,7 @@ impl Lab {
     /// The node sends IP in IP; the kernel adds the outer header.
     fn send_ipip(&self, inner: &[u8]) {
         let send = || -> io::Result<()> {
-            let protocol = RawProtocol::new(4.try_into().unwrap()).into();
+            let protocol = rustix::net::ipproto::IPIP;
             let (family, kind) = (AddressFamily::INET, SocketType::RAW);
             let socket =
                 rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, Some(protocol))?;
@@ -286,7 +286,7 @@ fn a_replacement_loses_no_packet_and_a_detachment_leaves_nothing() {
     assert_eq!(lab.lb("decap --interface eth0 --show").0, 1);
 
     // A bpffs takes no dots.
-    lab.backend.ip("link add link eth0 name eth0.7 type vlan id 7").unwrap();
+    lab.backend.ip("link add eth0.7 type veth peer name far").unwrap();
     drop(lab.good("decap --interface eth0.7 --from 10.44.0.0/24 --mode generic"));
     drop(lab.good("decap --interface eth0.7 --show"));
     assert!(attached("eth0.7"));

@@ -68,12 +68,10 @@ impl Machine {
             for path in requirement.sysctls() {
                 machine.sysctls.extend(sysctl(&path).map(|value| (path, value)));
             }
-            match requirement {
-                Requirement::Fou { .. } => machine.fou = fou(),
-                Requirement::Decap { interface, .. } => {
-                    machine.decap = decap::status(interface, pin_dir)?;
-                }
-                _ => {}
+            if let Requirement::Fou { .. } = requirement {
+                machine.fou = fou();
+            } else if let Requirement::Decap { interface, .. } = requirement {
+                machine.decap = decap::status(interface, pin_dir)?;
             }
         }
         Ok(machine)
@@ -126,20 +124,24 @@ fn link(message: &LinkMessage) -> Option<(u32, (String, Link))> {
         } else if let LinkAttribute::Mtu(mtu) = attribute {
             link.mtu = *mtu;
         } else if let LinkAttribute::Xdp(xdp) = attribute {
-            link.programs.extend(xdp.iter().filter_map(|xdp| match xdp {
-                LinkXdp::ProgId(id) => Some(*id),
-                _ => None,
-            }));
+            link.programs.extend(xdp.iter().filter_map(program));
         }
     }
     Some((index, (name?, link)))
 }
 
+fn program(xdp: &LinkXdp) -> Option<u32> {
+    if let LinkXdp::ProgId(id) = xdp { Some(*id) } else { None }
+}
+
 /// `IFA_LOCAL` differs from `IFA_ADDRESS` on point-to-point links alone.
 fn addresses(message: &AddressMessage) -> impl Iterator<Item = IpAddr> {
-    message.attributes.iter().filter_map(|attribute| match attribute {
-        AddressAttribute::Address(address) | AddressAttribute::Local(address) => Some(*address),
-        _ => None,
+    message.attributes.iter().filter_map(|attribute| {
+        let (AddressAttribute::Address(address) | AddressAttribute::Local(address)) = attribute
+        else {
+            return None;
+        };
+        Some(*address)
     })
 }
 
@@ -147,10 +149,14 @@ fn gateway(message: &RouteMessage) -> Option<IpAddr> {
     if message.header.destination_prefix_length != 0 {
         return None;
     }
-    message.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Gateway(RouteAddress::Inet(address)) => Some((*address).into()),
-        RouteAttribute::Gateway(RouteAddress::Inet6(address)) => Some((*address).into()),
-        _ => None,
+    message.attributes.iter().find_map(|attribute| {
+        if let RouteAttribute::Gateway(RouteAddress::Inet(address)) = attribute {
+            Some((*address).into())
+        } else if let RouteAttribute::Gateway(RouteAddress::Inet6(address)) = attribute {
+            Some((*address).into())
+        } else {
+            None
+        }
     })
 }
 

@@ -134,7 +134,7 @@ impl fmt::Display for Requirement {
             }
             Self::Mtu { interface, overhead } => {
                 let mtu = ETHERNET_MTU + overhead;
-                write!(f, "{interface} takes packets of {ETHERNET_MTU} bytes in a tunnel: {mtu}")
+                write!(f, "{interface} has an MTU of {mtu}, for {ETHERNET_MTU} bytes in a tunnel")
             }
         }
     }

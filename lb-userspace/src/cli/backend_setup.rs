@@ -137,16 +137,12 @@ fn pieces(args: &SetupArgs) -> Result<Pieces, Error> {
     };
     let (Some(config), Some(name)) = (&args.config, &args.service) else { return Ok(pieces) };
     let services = file::load(config)?.config.services;
-    match services.iter().find(|service| service.name == *name) {
-        Some(service) => Ok(pieces.with_service(service)),
-        None => {
-            let known: Vec<_> = services.iter().map(|service| service.name.as_str()).collect();
-            let (config, known) = (config.display(), known.join(", "));
-            Err(Error::NotFound(format!(
-                "{config} has no service `{name}`; its services are: {known}"
-            )))
-        }
+    if let Some(service) = services.iter().find(|service| service.name == *name) {
+        return Ok(pieces.with_service(service));
     }
+    let known: Vec<_> = services.iter().map(|service| service.name.as_str()).collect();
+    let (config, known) = (config.display(), known.join(", "));
+    Err(Error::NotFound(format!("{config} has no service `{name}`; its services are: {known}")))
 }
 
 fn table(items: &[Item], colour: bool) -> String {
@@ -164,11 +160,10 @@ fn table(items: &[Item], colour: bool) -> String {
     for (state, title) in
         [(State::Missing, "What is missing is made by"), (State::Note, "If you like")]
     {
-        let remedies =
-            items.iter().filter(|item| item.state == state).flat_map(|item| &item.remedy);
-        let lines: String = remedies.map(|line| format!("  {line}\n")).collect();
+        let these = items.iter().filter(|item| item.state == state);
+        let lines: Vec<_> = these.flat_map(|item| &item.remedy).map(String::as_str).collect();
         if !lines.is_empty() {
-            text.push_str(&format!("\n{title}:\n{lines}"));
+            text += &["\n", title, ":\n  ", &lines.join("\n  "), "\n"].concat();
         }
     }
     text

@@ -2,6 +2,7 @@
 //! data plane.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod backend;
 mod change;
 mod daemon;
 mod show;

@@ -24,7 +24,13 @@ impl Requirement {
         match self {
             Self::Sysctl { path, .. } => vec![path.clone()],
             Self::ReversePath { device } => ["all", device.name()].map(reverse_path).into(),
-            _ => Vec::new(),
+            Self::Interface { .. }
+            | Self::Vip { .. }
+            | Self::Decap { .. }
+            | Self::Device { .. }
+            | Self::Fou { .. }
+            | Self::Gateway { .. }
+            | Self::Mtu { .. } => Vec::new(),
         }
     }
 
