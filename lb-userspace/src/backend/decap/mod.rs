@@ -61,7 +61,8 @@ pub struct Status {
 ///
 /// # Errors
 ///
-/// What was attached before is untouched.
+/// What was attached before is untouched, unless its mode was another: an interface takes one mode
+/// at a time, so that the old program goes first.
 pub fn attach(interface: &Interface, options: &Options, pin_dir: &Path) -> Result<bool, Error> {
     preflight::process()?;
     let mut decap = Decap::load(options)?;
