@@ -53,7 +53,8 @@ pub fn decide(service: &Service, key: &FlowKey, slot: Slot, moment: Moment) -> C
 #[inline(always)]
 #[must_use]
 pub fn look_up(service: &Service, key: &FlowKey, slot: Slot) -> Choice {
-    Choice::from_word(looked_up(service, key, slot.word()))
+    let mut memory = ReadOnly(Maps { service, key, now: now() });
+    choose(slot.state(), Moment::Amid, service.on_down, &mut memory)
 }
 
 /// A function of its own, so that the path of stable slots stays short; all in words, as the
@@ -71,12 +72,6 @@ fn decided(service: &Service, key: &FlowKey, slot: u32, moment: u32) -> u32 {
 
 const OPENING: u32 = Moment::Opening as u32;
 const CLOSING: u32 = Moment::Closing as u32;
-
-#[inline(never)]
-fn looked_up(service: &Service, key: &FlowKey, slot: u32) -> u32 {
-    let mut memory = ReadOnly(Maps { service, key, now: now() });
-    choose(Slot::from_word(slot).state(), Moment::Amid, service.on_down, &mut memory).word()
-}
 
 #[inline(always)]
 fn now() -> u32 {
@@ -141,13 +136,13 @@ impl Memory for Maps<'_> {
     fn note(&mut self, backend: Index) {
         let note = Pending { backend, padding: 0, noted: self.now };
         // Without the note the connection counts as older than the change.
-        let _: Result<(), i32> = PENDING.insert(self.key, note, 0);
+        let _full: Result<(), i32> = PENDING.insert(self.key, note, 0);
     }
 
     #[inline(always)]
     fn forget_pending(&mut self) {
         // It may have been evicted meanwhile.
-        let _: Result<(), i32> = PENDING.remove(self.key);
+        let _evicted: Result<(), i32> = PENDING.remove(self.key);
     }
 
     #[inline(always)]

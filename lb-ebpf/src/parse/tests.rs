@@ -14,7 +14,7 @@ fn parse(bytes: &[u8]) -> Result<Packet, Verdict> {
     // SAFETY: the words are at least as long as the bytes, and nothing else refers to them.
     unsafe { start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     // SAFETY: as above; a vector of words starts at an even address.
-    packet(&unsafe { Frame::new(start as usize, start as usize + bytes.len()) })
+    packet(&unsafe { Frame::new(start as usize, start as usize + bytes.len(), 0) })
 }
 
 /// A packet by etherparse, and what parsing is to find in it.
@@ -31,10 +31,10 @@ fn any_packet() -> impl Strategy<Value = (Vec<u8>, Packet)> {
         let builder = PacketBuilder::ethernet2([2; 6], [4; 6]);
         let (builder, family, l4) = match (source, destination) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
-                (builder.ipv4(from.octets(), to.octets(), 9), Family::V4, IP + 20)
+                (builder.ipv4(from.octets(), to.octets(), 9), Family::V4, ETHERNET + 20)
             }
             (IpAddr::V6(from), IpAddr::V6(to)) => {
-                (builder.ipv6(from.octets(), to.octets(), 9), Family::V6, IP + 40)
+                (builder.ipv6(from.octets(), to.octets(), 9), Family::V6, ETHERNET + 40)
             }
             _ => unreachable!("both are of one family"),
         };
@@ -45,13 +45,17 @@ fn any_packet() -> impl Strategy<Value = (Vec<u8>, Packet)> {
             builder.udp(ports.0, ports.1).write(&mut bytes, &payload).unwrap();
         }
         let packet = Packet {
-            family,
-            l4,
             source: source.into(),
             destination: destination.into(),
+            l3: ETHERNET,
+            l4,
+            end: bytes.len(),
             source_port: Port::new(ports.0),
             destination_port: Port::new(ports.1),
+            family,
             protocol: if tcp { Protocol::TCP } else { Protocol::UDP },
+            moment: Moment::Amid,
+            part: Part::Whole,
         };
         (bytes, packet)
     })
@@ -75,22 +79,24 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = value;
         if let Ok(packet) = parse(&bytes) {
-            prop_assert!(packet.l4 + 8 <= bytes.len());
+            let least = if matches!(packet.part, Part::Later(_)) { 0 } else { 8 };
+            prop_assert!(packet.l4 + least <= packet.end && packet.end <= bytes.len());
         }
     }
 
     #[test]
     fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(packet) = parse(&bytes) {
-            prop_assert!(packet.l4 + 8 <= bytes.len());
+            let least = if matches!(packet.part, Part::Later(_)) { 0 } else { 8 };
+            prop_assert!(packet.l4 + least <= packet.end && packet.end <= bytes.len());
         }
     }
 }
 
 #[test]
 fn less_than_an_ethernet_header_is_short() {
-    for len in 0..EthHdr::LEN {
+    for len in 0..ETHERNET {
         assert_eq!(parse(&vec![0; len]), Err(Verdict::ShortEthernet));
     }
-    assert_eq!(parse(&[0; EthHdr::LEN]), Err(Verdict::NotIp));
+    assert_eq!(parse(&[0; ETHERNET]), Err(Verdict::NotIp));
 }
