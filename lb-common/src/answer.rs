@@ -33,11 +33,11 @@ impl Bucket {
     /// fit in. A bucket that was never filled is full.
     #[inline(always)]
     pub fn take(&mut self, rate: u32, now: u64) -> bool {
-        let full = rate as u64 * Self::TOKEN;
+        let full = u64::from(rate) * Self::TOKEN;
         // A second fills it; bounding the span keeps the product within 64 bits.
         let span = now.wrapping_sub(self.filled);
         let span = if span > Self::TOKEN || self.filled == 0 { Self::TOKEN } else { span };
-        let tokens = self.tokens + span * rate as u64;
+        let tokens = self.tokens + span * u64::from(rate);
         self.filled = now;
         self.tokens = if tokens > full { full } else { tokens };
         if self.tokens < Self::TOKEN {

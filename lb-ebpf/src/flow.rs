@@ -136,13 +136,13 @@ impl Memory for Maps<'_> {
     fn note(&mut self, backend: Index) {
         let note = Pending { backend, padding: 0, noted: self.now };
         // Without the note the connection counts as older than the change.
-        let _: Result<(), i32> = PENDING.insert(self.key, note, 0);
+        let _full: Result<(), i32> = PENDING.insert(self.key, note, 0);
     }
 
     #[inline(always)]
     fn forget_pending(&mut self) {
         // It may have been evicted meanwhile.
-        let _: Result<(), i32> = PENDING.remove(self.key);
+        let _evicted: Result<(), i32> = PENDING.remove(self.key);
     }
 
     #[inline(always)]

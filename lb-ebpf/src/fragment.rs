@@ -29,7 +29,7 @@ pub fn remember_reply(packet: &Packet, reply: &Reply) {
 #[inline(always)]
 fn put(packet: &Packet, flow: &FragmentFlow) {
     // Where it cannot be remembered, the other fragments are lost, and counted as that.
-    let _: Result<(), i32> = FRAGMENTS.insert(key(packet), flow, 0);
+    let _full: Result<(), i32> = FRAGMENTS.insert(key(packet), flow, 0);
 }
 
 /// Where the first fragment of a later one's datagram went.

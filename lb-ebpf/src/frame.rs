@@ -20,6 +20,25 @@ pub trait Buffer {
     fn move_end(&mut self, by: i32) -> bool;
     /// The kernel's monotonic clock, in ns: for what happens rarely.
     fn now(&self) -> u64;
+
+    /// Makes room for so many bytes at the start.
+    #[inline(always)]
+    fn grow(&mut self, by: usize) -> bool {
+        self.move_start(-distance(by))
+    }
+
+    /// Cuts so many bytes off the end.
+    #[inline(always)]
+    fn cut(&mut self, by: usize) -> bool {
+        by == 0 || self.move_end(-distance(by))
+    }
+}
+
+/// A length within a frame, as the kernel wants it for moving an end.
+#[inline(always)]
+#[must_use]
+pub const fn distance(len: usize) -> i32 {
+    (len as u32).cast_signed()
 }
 
 /// A frame, from its Ethernet header to the last byte of its first buffer: all headers are there.

@@ -37,7 +37,7 @@ fn row(name: &'static str, from: &str, vip: &str, payload: &[u8]) -> Case {
 fn requests_to_a_vip_are_answered() {
     let mut cases = Vec::new();
     for (from, vip) in [(CLIENT4, L2_VIP4), (CLIENT6, L2_VIP6), (CLIENT4, NAT_VIP4)] {
-        for len in [0, 1, 56, 57, 1472] {
+        for len in [0, 1, 56, 57, 1472_usize] {
             let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
             cases.push(row("echo", from, vip, &payload));
         }

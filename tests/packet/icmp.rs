@@ -223,7 +223,7 @@ fn errors_of_moved_flows_go_to_their_own_backend() {
     let kind = fragmentation_needed(L2_VIP4);
     let answer = answer(Transport::TcpAck, L2_VIP4);
     let moved = row("icmp: of an old flow", kind, &answer, (L2_VIP4, L2_WEB4), 8);
-    case::run(&mut path, &[moved.clone()]);
+    case::run(&mut path, std::slice::from_ref(&moved));
     path.fill_ring(&key, State::Settled { current: None });
     let forgotten = Case::stopped("icmp: unknown", moved.given.clone(), Verdict::NoBackend);
     case::run(&mut path, &[forgotten]);

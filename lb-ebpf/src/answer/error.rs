@@ -67,7 +67,7 @@ fn made(buffer: &mut impl Buffer, packet: &Packet, kind_and_code: u32, data: u32
     let told = told(packet);
     let growth = header::ip_len(packet.family) + ICMP;
     let surplus = buffer.frame().total_len().wrapping_sub(header::l3(packet) + told);
-    if surplus != 0 && !buffer.move_end(-(surplus as i32)) || !buffer.move_start(-(growth as i32)) {
+    if !buffer.cut(surplus) || !buffer.grow(growth) {
         return false;
     }
     let message = Icmpv4Hdr { type_: kind, code, check: [0; 2], data: data.to_ne_bytes() };

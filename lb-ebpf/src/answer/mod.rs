@@ -46,33 +46,43 @@ pub fn too_big(
     if !take(buffer, Answer::Error, settings.answers.error) {
         return Verdict::RateLimited;
     }
-    match error::send(buffer, packet, Message::too_big(packet.family, room)) {
-        true => Verdict::TooBig,
-        false => Verdict::NoRoom,
-    }
+    let sent = error::send(buffer, packet, Message::too_big(packet.family, room));
+    if sent { Verdict::TooBig } else { Verdict::NoRoom }
 }
 
 /// Tells the client that its flow's backend is down: by a TCP reset (RFC 9293 §3.5.2) or by "port
 /// unreachable" (RFC 1122 §4.1.3.1).
-#[inline(never)]
+#[inline(always)]
 pub fn refuse(buffer: &mut impl Buffer, packet: &Packet, settings: &Settings) -> Verdict {
+    if packet.protocol == Protocol::TCP {
+        reset(buffer, packet, settings)
+    } else {
+        port_unreachable(buffer, packet, settings)
+    }
+}
+
+#[inline(never)]
+fn reset(buffer: &mut impl Buffer, packet: &Packet, settings: &Settings) -> Verdict {
     if !may_be_answered(&buffer.frame(), packet) {
         return Verdict::BackendDown;
     }
-    if packet.protocol == Protocol::TCP {
-        let Some(reset) = reset::of(&buffer.frame(), packet) else { return Verdict::BackendDown };
-        if !take(buffer, Answer::Reset, settings.answers.reset) {
-            return Verdict::RateLimited;
-        }
-        return if reset.send(buffer, packet) { Verdict::Reset } else { Verdict::NoRoom };
+    let Some(reset) = reset::of(&buffer.frame(), packet) else { return Verdict::BackendDown };
+    if !take(buffer, Answer::Reset, settings.answers.reset) {
+        return Verdict::RateLimited;
+    }
+    if reset.send(buffer, packet) { Verdict::Reset } else { Verdict::NoRoom }
+}
+
+#[inline(never)]
+fn port_unreachable(buffer: &mut impl Buffer, packet: &Packet, settings: &Settings) -> Verdict {
+    if !may_be_answered(&buffer.frame(), packet) {
+        return Verdict::BackendDown;
     }
     if !take(buffer, Answer::Error, settings.answers.error) {
         return Verdict::RateLimited;
     }
-    match error::send(buffer, packet, Message::port_unreachable(packet.family)) {
-        true => Verdict::PortUnreachable,
-        false => Verdict::NoRoom,
-    }
+    let sent = error::send(buffer, packet, Message::port_unreachable(packet.family));
+    if sent { Verdict::PortUnreachable } else { Verdict::NoRoom }
 }
 
 /// Answers an echo request. One with IPv4 options or extension headers is left to the kernel, which

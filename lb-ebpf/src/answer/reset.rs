@@ -48,10 +48,7 @@ impl Reset {
     pub(super) fn send(self, buffer: &mut impl Buffer, packet: &Packet) -> bool {
         let start = header::l3(packet) + header::ip_len(packet.family);
         let surplus = buffer.frame().total_len().wrapping_sub(start + TcpHdr::LEN);
-        if surplus != 0 && !buffer.move_end(-(surplus as i32)) {
-            return false;
-        }
-        self.write(&mut buffer.frame(), packet, start).is_some()
+        buffer.cut(surplus) && self.write(&mut buffer.frame(), packet, start).is_some()
     }
 
     #[inline(always)]

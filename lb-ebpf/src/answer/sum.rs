@@ -38,3 +38,39 @@ pub(super) fn words(frame: &Frame, start: usize, len: usize) -> Option<u64> {
     }
     Some(sum)
 }
+
+#[cfg(test)]
+mod tests {
+    use lb_common::checksum;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// As RFC 1071 §1 defines it, over big-endian words.
+    fn checksum(bytes: &[u8]) -> [u8; 2] {
+        let word = |pair: &[u8]| u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]);
+        let mut sum: u32 = bytes.chunks(2).map(|pair| u32::from(word(pair))).sum();
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        (!(sum as u16)).to_be_bytes()
+    }
+
+    proptest! {
+        #[test]
+        fn every_length_has_its_sum(
+            mut words in prop::collection::vec(any::<u16>(), 700),
+            start in 0usize..31,
+            len in 0usize..=LONGEST,
+        ) {
+            let start = start * 2;
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            let address = words.as_mut_ptr() as usize;
+            // SAFETY: even, and the words outlive the frame.
+            let frame = unsafe { Frame::new(address, address + start + len, 0) };
+            let sum = super::words(&frame, start, len).map(checksum::finish_wide);
+            prop_assert_eq!(sum, Some(checksum(&bytes[start..start + len])));
+            prop_assert_eq!(super::words(&frame, start, len + 1), None);
+        }
+    }
+}

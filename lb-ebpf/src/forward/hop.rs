@@ -9,7 +9,7 @@ use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 
 use super::Egress;
 use crate::{
-    frame::{Buffer, Frame, Header},
+    frame::{Buffer, Frame, Header, distance},
     parse::{ETHERNET, Family, IPV4, IPV6, Packet, VLAN},
 };
 
@@ -75,7 +75,7 @@ pub(super) fn address(
     next_hop: &NextHop,
     payload: &Payload,
 ) -> Result<Egress, Verdict> {
-    let moved = packet.l3 as i32 - header_len(next_hop) as i32 - payload.growth as i32;
+    let moved = distance(packet.l3) - distance(header_len(next_hop) + payload.growth);
     if moved != 0 && !buffer.move_start(moved) {
         return Err(Verdict::NoRoom);
     }

@@ -72,14 +72,14 @@ impl Inner {
                 let ip: &Ipv4Hdr = frame.header(packet.l3).ok_or(Verdict::ShortIp)?;
                 let dont_fragment = ip.frags[0] & DONT_FRAGMENT;
                 let (traffic_class, identification) = (ip.tos, ip.id);
-                Ok(Self { family, len, traffic_class, identification, dont_fragment })
+                Ok(Self { len, family, traffic_class, identification, dont_fragment })
             }
             Family::V6 => {
                 let ip: &Ipv6Hdr = frame.header(packet.l3).ok_or(Verdict::ShortIp)?;
                 let traffic_class = ip.vcf[0] << 4 | ip.vcf[1] >> 4;
                 // Nobody on the way fragments IPv6.
                 let (identification, dont_fragment) = ([0; 2], DONT_FRAGMENT);
-                Ok(Self { family, len, traffic_class, identification, dont_fragment })
+                Ok(Self { len, family, traffic_class, identification, dont_fragment })
             }
         }
     }

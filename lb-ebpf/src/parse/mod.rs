@@ -167,16 +167,16 @@ pub fn packet(frame: &Frame) -> Result<Packet, Verdict> {
         _ => return Err(Verdict::NotTcpOrUdp),
     };
     Ok(Packet {
-        family,
+        source,
+        destination,
         l3,
         l4,
         end,
-        source,
-        destination,
         source_port,
         destination_port,
+        family,
         protocol,
-        part,
         moment,
+        part,
     })
 }

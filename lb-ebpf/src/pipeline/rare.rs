@@ -160,7 +160,7 @@ fn owner(service: &Service, key: &FlowKey, hash: u32) -> Result<Index, Verdict> 
 /// nonetheless, and the backend makes nothing of it.
 #[inline(never)]
 fn translated(buffer: &mut impl Buffer, packet: &Packet, embedded: &Embedded, place: u32) {
-    let _: Result<(), Verdict> = backend::at(place).and_then(|backend| {
+    let _untouched: Result<(), Verdict> = backend::at(place).and_then(|backend| {
         forward::rewrite_embedded(&mut buffer.frame(), packet, embedded, backend)
     });
 }
