@@ -216,8 +216,7 @@ fn open(
     Choice::of(current)
 }
 
-/// A flow whose backend is down. One that its client ends, or whose client is told, has ended even
-/// if the backend comes back.
+/// A flow whose backend is down. One that its client ends has ended even if the backend comes back.
 #[inline(always)]
 fn orphan(
     current: Option<Index>,
@@ -226,14 +225,16 @@ fn orphan(
     remembered: bool,
     memory: &mut impl Memory,
 ) -> Choice {
-    let refused = !matches!(on_down, DownPolicy::REHASH | DownPolicy::DROP);
-    if remembered && (closing || refused) {
+    if remembered && closing {
         memory.touch(true);
     }
     match on_down {
         DownPolicy::REHASH => {
-            if let Some(index) = current {
-                let _: bool = memory.remember(index, closing);
+            // A note may still name the backend that is down.
+            if let Some(index) = current
+                && memory.remember(index, closing)
+            {
+                memory.forget_pending();
             }
             Choice::of(current)
         }

@@ -23,6 +23,10 @@ pub(super) struct Client {
     protocol: Protocol,
     number: u8,
     life: Life,
+    /// The backend of a connection that has ended without the node being able to know: its client
+    /// was told that the backend is down, or packets came after the FIN, to a node that remembers
+    /// only since then. The next one between the same ends looks as if it belonged to it.
+    lingers: Option<u8>,
 }
 
 /// A flow's life.
@@ -43,7 +47,7 @@ pub(super) enum Life {
 impl Client {
     pub(super) fn new(flow: usize) -> Self {
         let protocol = if flow < FLOWS { Protocol::TCP } else { Protocol::UDP };
-        Self { protocol, number: flow as u8, life: Life::Over { since: None } }
+        Self { protocol, number: flow as u8, life: Life::Over { since: None }, lingers: None }
     }
 
     fn packet(&self, moment: Moment) -> Packet {
@@ -100,7 +104,8 @@ impl Client {
     pub(super) fn repeat(&mut self, world: &mut World) {
         match self.life {
             Life::Opening { .. } => self.connect(world),
-            Life::Closing { .. } if self.expects(world).is_some() => {
+            Life::Closing { backend, .. } if self.expects(world).is_some() => {
+                self.lingers = Some(backend);
                 self.go_on(world, Moment::Amid);
             }
             _ => {}
@@ -111,6 +116,7 @@ impl Client {
     pub(super) fn close(&mut self, world: &mut World) {
         let open = matches!(self.life, Life::Open { .. }) && self.protocol == Protocol::TCP;
         if open && self.expects(world).is_some() {
+            self.lingers = None;
             self.go_on(world, Moment::Closing);
         }
     }
@@ -120,7 +126,9 @@ impl Client {
         self.life = match world.send(&self.packet(Moment::Opening)) {
             Ok(backend) => {
                 let standing = world.standing(backend);
-                assert_eq!(standing, Standing::Usable, "at {}: a new {self:?}", world.now);
+                let lingers = self.lingers == Some(backend) && standing == Standing::Kept;
+                let good = standing == Standing::Usable || lingers;
+                assert!(good, "at {}: a new {self:?} reaches {backend}, {standing:?}", world.now);
                 Life::Opening { backend, last: world.now }
             }
             Err(choice) => {
@@ -169,7 +177,10 @@ impl Client {
             return;
         }
         self.life = match (world.on_down(), result) {
-            (DownPolicy::RST, Err(Choice::Refuse)) => Life::Over { since: Some(last) },
+            (DownPolicy::RST, Err(Choice::Refuse)) => {
+                self.lingers = Some(first);
+                Life::Over { since: Some(last) }
+            }
             (DownPolicy::DROP, Err(Choice::Drop)) if moment == Moment::Closing => {
                 Life::Over { since: Some(last) }
             }
