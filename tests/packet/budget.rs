@@ -112,7 +112,7 @@ fn verifier_log(name: &str) -> String {
     let mut ebpf = load(u8::from(name.ends_with("_frags")));
     let program: &mut Xdp = ebpf.program_mut(name).unwrap().try_into().unwrap();
     let before = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before.clone() }).unwrap();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before }).unwrap();
     let outcome = program.load();
     setrlimit(Resource::Nofile, before).unwrap();
     match outcome {

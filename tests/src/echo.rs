@@ -52,7 +52,7 @@ impl Echo {
 }
 
 fn answer(socket: &UdpSocket, name: &str) -> io::Result<()> {
-    let mut datagram = [0; 65536];
+    let mut datagram = vec![0; 65536];
     let (length, from) = socket.recv_from(&mut datagram)?;
     let answer = [format!("{name} {from} ").as_bytes(), &datagram[..length]].concat();
     socket.send_to(&answer, from).map(drop)

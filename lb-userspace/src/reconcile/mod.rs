@@ -19,7 +19,10 @@ use std::ops::Bound;
 
 use lb_common::{service::ServiceKey, slot::Slot};
 
-use self::{upkeep::Upkeep, view::View};
+use self::{
+    upkeep::{Slice, Upkeep},
+    view::View,
+};
 
 use crate::{
     dataplane::{self, Actual, Dataplane, Op},
@@ -168,7 +171,7 @@ impl<D: Dataplane> Reconciler<D> {
         }
         let ops = self.upkeep.settle(&mut views, &actual, now);
         self.apply(&ops)?;
-        let Some(from) = self.upkeep.next_slice(now) else { return Ok(()) };
+        let Some(Slice { from }) = self.upkeep.next_slice(now) else { return Ok(()) };
         let slice = self.dataplane.flows(from, SLICE)?;
         let Some(settings) = actual.settings else { return Ok(()) };
         let ops = self.upkeep.sweep(slice, &mut views, &actual, &settings.hash_key, now);

@@ -62,7 +62,7 @@ impl Pass {
             let offset = offset(key, view.service.ring_size, hash_key);
             let stays = view.window.is_none_or(|window| {
                 let slot = view.slots.get(offset as usize).copied();
-                slot.is_some_and(|slot| is_needed(slot, flow, window, now))
+                slot.is_some_and(|slot| is_needed(slot, *flow, window, now))
             });
             if stays {
                 *self.kept.entry(key.service).or_default() += 1;
@@ -91,7 +91,7 @@ fn offset(key: &FlowKey, size: u32, hash_key: &HashKey) -> u32 {
 }
 
 /// Whether a packet of the flow would go elsewhere without the entry.
-fn is_needed(slot: Slot, flow: &Flow, window: u32, now: u32) -> bool {
+fn is_needed(slot: Slot, flow: Flow, window: u32, now: u32) -> bool {
     match slot.state() {
         State::Stable { .. } => false,
         State::Settled { current } if current == Some(flow.backend) => false,
@@ -123,9 +123,9 @@ mod tests {
             (settled(Some(1)), flow(Phase::OPEN, 700), false),
             (settled(Some(2)), flow(Phase::OPEN, 1000), false),
         ] {
-            assert_eq!(is_needed(Slot::new(state), &flow, 300, 1000), stays, "{state:?} {flow:?}");
+            assert_eq!(is_needed(Slot::new(state), flow, 300, 1000), stays, "{state:?} {flow:?}");
         }
         let closing = flow(Phase::CLOSING, 980);
-        assert!(!is_needed(Slot::new(moving), &closing, 20, 1000), "a window shorter than that");
+        assert!(!is_needed(Slot::new(moving), closing, 20, 1000), "a window shorter than that");
     }
 }

@@ -33,6 +33,11 @@ pub(super) struct Upkeep {
     pub(super) quiet: bool,
 }
 
+/// A part of the flow table: from a cursor on, or from the beginning.
+pub(super) struct Slice {
+    pub(super) from: Option<u32>,
+}
+
 impl Upkeep {
     /// Takes note of the slots of a service that are not stable.
     pub(super) fn see(
@@ -125,14 +130,15 @@ impl Upkeep {
     }
 
     /// Where the next slice of the pass over the flow table begins, if there is one to be taken now.
-    pub(super) fn next_slice(&mut self, now: u32) -> Option<Option<u32>> {
+    pub(super) fn next_slice(&mut self, now: u32) -> Option<Slice> {
         if self.pass.is_none() {
             if self.last_pass.is_some_and(|last| now.wrapping_sub(last) < PASS) {
                 return None;
             }
             self.last_pass = Some(now);
         }
-        Some(self.pass.get_or_insert_with(|| Pass::new(now)).cursor)
+        let from = self.pass.get_or_insert_with(|| Pass::new(now)).cursor;
+        Some(Slice { from })
     }
 
     /// Sweeps a slice of the flow table, and draws the conclusions from a pass that ends with it.

@@ -34,7 +34,7 @@ pub(crate) fn quoted(message: &[u8], outer: &Packet) -> Option<Quoted> {
 fn quoted4(quote: &[u8]) -> Option<Packet> {
     let header: [u8; 20] = get(quote, 0)?;
     let transport = usize::from(header[0] & 0xf) * 4;
-    let is_first = header[6] & 0x1f == 0 && header[7] == 0;
+    let is_first = u16::from_be_bytes([header[6] & 0x1f, header[7]]) == 0;
     let source = Ipv4Addr::from(get::<4>(&header, 12)?).into();
     let destination = Ipv4Addr::from(get::<4>(&header, 16)?).into();
     if header[0] >> 4 != 4 || transport < 20 || !is_first {

@@ -1,5 +1,6 @@
 //! One batch through both, and what is left of a disagreement.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use lb_common::verdict::{Kind, Verdict};
@@ -152,5 +153,8 @@ fn difference(before: &Verdicts, after: &Verdicts) -> Verdicts {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }

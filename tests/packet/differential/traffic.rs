@@ -123,7 +123,7 @@ fn icmp(rng: &mut Rng, node: &Node) -> Vec<u8> {
     let service = service(rng, node);
     let (from, vip) = (client(rng, service.vip.is_ipv6()), vip(rng, service));
     let mut payload = between(rng, vip, from, service.protocol == 6).bytes().split_off(14);
-    payload.truncate(rng.usize(..payload.len() + 1).max(28));
+    payload.truncate(rng.usize(..=payload.len()).max(28));
     let six = vip.is_ipv6();
     let kinds: [u8; 5] = if six { [128, 1, 2, 3, 4] } else { [8, 3, 3, 11, 12] };
     let mut message = vec![*rng.choice(&kinds).unwrap(), rng.u8(..5), 0, 0, 0, 0, 5, 0];

@@ -80,7 +80,8 @@ impl Client {
             Life::Opening { .. } | Life::Open { .. } if lives => self.go_on(world, Moment::Amid),
             Life::Open { .. } if self.protocol == Protocol::TCP => self.life = Life::Lost,
             Life::Lost => {
-                let _: Result<u8, Choice> = world.send(&self.packet(Moment::Closing));
+                // It is nobody's any more: wherever it goes is right.
+                let _anywhere = world.send(&self.packet(Moment::Closing));
                 self.life = Life::Over { since: None };
             }
             _ if self.protocol == Protocol::TCP => self.connect(world),
@@ -108,7 +109,7 @@ impl Client {
                 self.lingers = Some(backend);
                 self.go_on(world, Moment::Amid);
             }
-            _ => {}
+            Life::Over { .. } | Life::Open { .. } | Life::Closing { .. } | Life::Lost => {}
         }
     }
 

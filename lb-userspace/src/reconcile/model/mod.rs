@@ -115,7 +115,9 @@ fn no_packet_of_a_live_flow_goes_astray() {
     let sequences = (any_setting(), prop::collection::vec(any_step(), 1..60));
     let result = TestRunner::new_with_rng(config, rng).run(&sequences, |(setting, steps)| {
         let mut world = World::new(setting);
-        steps.into_iter().for_each(|step| world.step(step));
+        for step in steps {
+            world.step(step);
+        }
         world.comes_to_rest();
         Ok(())
     });

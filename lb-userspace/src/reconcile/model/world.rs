@@ -129,7 +129,8 @@ impl World {
         self.changed = self.now;
         if let Some(writes) = dies {
             self.node.dataplane_mut().budget = Some(writes.into());
-            let _: bool = self.node.sync(&self.desired()).is_ok();
+            // It ends where its writes do, or comes through.
+            drop(self.node.sync(&self.desired()));
             self.node.dataplane_mut().budget = None;
             consistent(self.node.dataplane());
             // The packet path may not know yet who has come back.

@@ -52,6 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
 /// What a repeated piece of work took.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the keys of the JSON say their unit")]
 struct Times {
     least_ms: f64,
     median_ms: f64,
