@@ -49,7 +49,8 @@ mod programs {
             // SAFETY: it has no conditions.
             *mark = unsafe { bpf_ktime_get_ns() };
         }
-        let grown = (context.data_end() - context.data()) as i32 - Drive::FRAME as i32;
+        let grown = lb_ebpf::frame::distance(context.data_end() - context.data())
+            - lb_ebpf::frame::distance(Drive::FRAME);
         // SAFETY: the context of the running program.
         if grown != 0 && unsafe { bpf_xdp_adjust_head(context.ctx, grown) } != 0 {
             return None;
