@@ -5,7 +5,6 @@ mod agree;
 mod answer;
 mod budget;
 mod decap;
-mod differential;
 mod echo;
 mod extension;
 mod flood;
