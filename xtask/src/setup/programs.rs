@@ -14,6 +14,8 @@ const PROGRAMS: &[Program] = &[
     program("curl", "curl", "serves as the clients"),
     program("ip", "iproute2", "makes namespaces, links, addresses and routes"),
     program("ethtool", "ethtool", "turns off offloads that hide checksums from XDP"),
+    program("ping", "iputils-ping", "asks a VIP for an echo"),
+    program("sysctl", "procps", "sets up backends"),
     program("nsenter", "util-linux", "enters namespaces"),
     program("setpriv", "util-linux", "drops capabilities"),
     program("setarch", "util-linux", "pretends to be an old kernel"),
