@@ -63,6 +63,12 @@ impl Fake {
         }
     }
 
+    /// All that the maps hold, as [`Dataplane::read`] gives it.
+    #[must_use]
+    pub fn maps(&self) -> &Actual {
+        &self.actual
+    }
+
     /// The remembered flows.
     #[must_use]
     pub fn remembered(&self) -> &BTreeMap<FlowKey, Flow> {

@@ -64,6 +64,9 @@ impl Client {
     pub(super) fn expects(&self, world: &World) -> Option<(Packet, u8)> {
         let window = world.window(self.protocol);
         let (last, longest) = match self.life {
+            Life::Opening { backend, last } if self.lingers == Some(backend) => {
+                (last, window.min(HANDSHAKE + 1))
+            }
             Life::Opening { last, .. } => (last, HANDSHAKE + 1),
             Life::Open { last, .. } => (last, window),
             Life::Closing { last, .. } => (last, window.min(LAST)),

@@ -101,9 +101,12 @@ fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok().and_then(|value| value.parse().ok())
 }
 
+/// The same histories in every run; other seeds look for others.
+const USUAL_SEED: u64 = 7;
+
 #[test]
 fn no_packet_of_a_live_flow_goes_astray() {
-    let seed = variable("LB_MODEL_SEED").unwrap_or_else(rand_seed);
+    let seed = variable("LB_MODEL_SEED").unwrap_or(USUAL_SEED);
     // Without optimisation a sequence takes ten times as long.
     let usual = if cfg!(debug_assertions) { 500 } else { 10_000 };
     let cases = variable("LB_MODEL_SEQUENCES").unwrap_or(usual);
@@ -124,9 +127,4 @@ fn no_packet_of_a_live_flow_goes_astray() {
     if let Err(failure) = result {
         panic!("LB_MODEL_SEED={seed}: {failure}");
     }
-}
-
-fn rand_seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |now| now.as_nanos() as u64)
 }

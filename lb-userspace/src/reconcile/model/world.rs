@@ -211,7 +211,7 @@ impl World {
 
     fn host(&self, packet: &Packet, choice: Choice) -> Result<u8, Choice> {
         let Choice::Backend(index) = choice else { return Err(choice) };
-        let actual = self.node.actual().unwrap();
+        let actual = self.node.dataplane().maps();
         let place = actual.services[&packet.service].backend_base + u32::from(index);
         let line = actual.backends.get(&place).expect("a backend's place is not free");
         Ok(line.address.v4_octets()[3] - 1)
