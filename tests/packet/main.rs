@@ -12,6 +12,7 @@ mod forward;
 mod fragment;
 mod icmp;
 mod malformed;
+mod memory;
 mod pass;
 mod ports;
 mod redirect;

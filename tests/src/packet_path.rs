@@ -127,6 +127,28 @@ impl PacketPath {
         &self.reconciler
     }
 
+    /// Brings the maps to another state.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses to.
+    pub fn reach(&mut self, desired: Desired) {
+        let _ = self.reconciler.sync(&desired).unwrap_or_else(|error| panic!("sync: {error}"));
+        self.desired = desired;
+    }
+
+    /// Lets seconds pass, as the node sees them.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses to.
+    pub fn tick(&mut self, seconds: u32) {
+        for _ in 0..seconds {
+            let tick = self.reconciler.tick(&self.desired);
+            tick.unwrap_or_else(|error| panic!("tick: {error}"));
+        }
+    }
+
     /// Writes to the maps what no desired state says.
     ///
     /// # Panics

@@ -115,6 +115,11 @@ impl<D: Dataplane> State<D> {
         self.reconciler.forget_next();
     }
 
+    /// One second has passed: windows end, and what is remembered of flows is swept.
+    pub fn tick(&mut self) -> Result<(), reconcile::Error> {
+        self.reconciler.tick(&self.desired())
+    }
+
     fn desired(&self) -> Desired {
         derive(Inputs {
             config: &self.config,

@@ -17,8 +17,8 @@ use crate::{
     topology::Topology,
 };
 
-/// All maps but the rings are compared this often, and one ring in turn, so that a lost event or a
-/// stray write heals itself.
+/// A tick of the node. All maps but the rings are compared as often, and one ring in turn, so that a
+/// lost event or a stray write heals itself.
 const ROUND: Duration = Duration::from_secs(1);
 
 /// What does not change while the daemon runs.
@@ -78,10 +78,17 @@ impl<D: Dataplane + Counters> Task<D> {
                     self.sync();
                 }
                 _ = round.tick() => {
+                    self.tick();
                     self.state.doubt();
                     self.sync();
                 }
             }
+        }
+    }
+
+    fn tick(&mut self) {
+        if let Err(error) = self.state.tick() {
+            tracing::error!("the flow table is not swept: {error}");
         }
     }
 
