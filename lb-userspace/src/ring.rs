@@ -20,6 +20,12 @@ pub struct Endpoint {
     pub port: Port,
 }
 
+impl From<&lb_common::backend::Backend> for Endpoint {
+    fn from(line: &lb_common::backend::Backend) -> Self {
+        Self { address: line.address, port: line.port }
+    }
+}
+
 impl From<std::net::SocketAddr> for Endpoint {
     fn from(socket: std::net::SocketAddr) -> Self {
         Self { address: socket.ip().into(), port: Port::new(socket.port()) }

@@ -9,6 +9,7 @@ mod firewall;
 mod health;
 mod interfaces;
 mod live;
+mod memory;
 mod mtu;
 mod pools;
 mod refusals;

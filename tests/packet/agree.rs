@@ -16,7 +16,7 @@ use lb_tests::{
 use lb_userspace::{
     config::RING_SIZES,
     dataplane::Dataplane,
-    desired::{Backend, Service},
+    desired::{Backend, Service, Way},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 
@@ -54,7 +54,8 @@ fn service(pool: &Pool) -> Service {
             SocketAddr::V6(_) => Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number.into()).into(),
         };
         let next_hop = NextHop { destination: mac(number), ..HOP };
-        let backend = Backend { weight, condition: Condition::UP, next_hop, mtu: u16::MAX };
+        let backend =
+            Backend { weight, condition: Condition::UP, way: Way { next_hop, mtu: u16::MAX } };
         (SocketAddr::new(address, pool.vip.port()).into(), backend)
     });
     packet_path::service(ForwardMode::L2, pool.ring_size, backends.collect())

@@ -29,7 +29,7 @@ fn moving() -> PacketPath {
     let mut desired = packet_path::nothing([7; 16]);
     let mut pool = site::pool(ForwardMode::L2, &["10.0.0.11:80", "10.0.0.12:80"], HOP);
     for (mac, backend) in [OLD, NEW].into_iter().zip(pool.backends.values_mut()) {
-        backend.next_hop = NextHop { destination: mac, ..HOP };
+        backend.way.next_hop = NextHop { destination: mac, ..HOP };
     }
     let _ = desired.services.insert(key, pool);
     let mut path = PacketPath::load(desired);

@@ -18,7 +18,7 @@ use lb_tests::{
 };
 use lb_userspace::{
     dataplane::Dataplane,
-    desired::{Backend, Service},
+    desired::{Backend, Service, Way},
     reconcile::Memory,
     ring::Endpoint,
 };
@@ -27,7 +27,7 @@ use crate::site::HOP;
 
 const VIP: &str = "203.0.113.10:80";
 const WINDOW: u32 = 100;
-const CLIENTS: u16 = 300;
+const CLIENTS: u32 = 300;
 
 fn key() -> ServiceKey {
     packet_path::key(Protocol::TCP, VIP)
@@ -40,7 +40,7 @@ fn endpoint(number: u8) -> Endpoint {
 /// A backend whose MAC tells which it is.
 fn backend(number: u8) -> Backend {
     let next_hop = NextHop { destination: Mac([2, 0, 0, 0, 0xbb, number]), ..HOP };
-    Backend { weight: 1, condition: Condition::UP, next_hop, mtu: u16::MAX }
+    Backend { weight: 1, condition: Condition::UP, way: Way { next_hop, mtu: u16::MAX } }
 }
 
 /// Three backends, of which some flows will move.
@@ -53,7 +53,9 @@ impl Site {
         let pool = (1..=3).map(|number| (endpoint(number), backend(number)));
         let service = packet_path::service(ForwardMode::L2, 1021, pool.collect());
         let mut desired = packet_path::nothing([3; 16]);
-        let _ = desired.services.insert(key(), Service { window: WINDOW, on_down, ..service });
+        let _ = desired
+            .services
+            .insert(key(), Service { window: WINDOW, flow_limit: 1 << 18, on_down, ..service });
         Self { path: PacketPath::load(desired) }
     }
 
@@ -68,16 +70,17 @@ impl Site {
     }
 
     /// The backend that a client's packet reaches, if it leaves.
-    fn send(&mut self, transport: Transport, client: u16) -> Option<u8> {
+    fn send(&mut self, transport: Transport, client: u32) -> Option<u8> {
         const XDP_TX: u32 = 3;
-        let client = format!("198.51.100.7:{}", 40_000 + client);
+        let address = Ipv4Addr::from_bits(0xc633_6407 + (client >> 14));
+        let client = format!("{address}:{}", 40_000 + (client & 0x3fff));
         let frame = Packet::new(transport, &client, VIP).bytes();
         let (action, frame) = self.path.run_only(&frame);
         (action == XDP_TX).then(|| frame[5])
     }
 
     /// Opens connections; gives their backends.
-    fn connect(&mut self, clients: std::ops::Range<u16>) -> BTreeMap<u16, Option<u8>> {
+    fn connect(&mut self, clients: std::ops::Range<u32>) -> BTreeMap<u32, Option<u8>> {
         let mut backends = BTreeMap::new();
         for client in clients {
             let backend = self.send(Transport::TcpSyn, client);
@@ -87,7 +90,7 @@ impl Site {
         backends
     }
 
-    fn assert_unmoved(&mut self, connections: &BTreeMap<u16, Option<u8>>) {
+    fn assert_unmoved(&mut self, connections: &BTreeMap<u32, Option<u8>>) {
         for (&client, &backend) in connections {
             assert_eq!(self.send(Transport::TcpAck, client), backend, "client {client}");
         }
@@ -137,6 +140,24 @@ fn what_is_over_is_swept_and_the_ring_becomes_stable() {
     assert_eq!(site.memory(), Memory::default());
     assert!(site.slots().iter().all(|slot| slot.is_stable()));
     assert_eq!(site.path.reconciler().actual().unwrap().backends.len(), 2, "who left is gone");
+}
+
+#[test]
+fn a_table_of_several_slices_is_swept_whole() {
+    let mut site = Site::new(DownPolicy::RST);
+    let connections = site.connect(0..400_000);
+    site.change(None);
+    // Only those that fall on slots that move are remembered.
+    site.assert_unmoved(&connections);
+    let flows = site.memory().flows;
+    assert!((100_000..200_000).contains(&flows), "{flows} flows");
+    site.path.tick(WINDOW / 2);
+    site.assert_unmoved(&connections);
+    site.path.tick(WINDOW - 20);
+    assert_eq!(site.memory().flows, flows, "all were seen within the window");
+    site.path.tick(3 * WINDOW);
+    assert_eq!(site.memory(), Memory::default());
+    assert!(site.slots().iter().all(|slot| slot.is_stable()));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use lb_common::{
     service::ForwardMode,
 };
 use lb_tests::packet_path::{self, PacketPath};
-use lb_userspace::desired::{Backend, Desired, Service};
+use lb_userspace::desired::{Backend, Desired, Service, Way};
 
 /// The interface that test runs come in by: the loopback's index in every namespace.
 pub(crate) const LOOPBACK: u32 = 1;
@@ -42,7 +42,8 @@ pub(crate) const HOP: NextHop =
 
 /// A service of equal backends that are all up.
 pub(crate) fn pool(mode: ForwardMode, backends: &[&str], next_hop: NextHop) -> Service {
-    let backend = Backend { weight: 1, condition: Condition::UP, next_hop, mtu: u16::MAX };
+    let backend =
+        Backend { weight: 1, condition: Condition::UP, way: Way { next_hop, mtu: u16::MAX } };
     let endpoint = |text: &&str| text.parse::<SocketAddr>().unwrap().into();
     let backends: BTreeMap<_, _> = backends.iter().map(|text| (endpoint(text), backend)).collect();
     packet_path::service(mode, 1021, backends)

@@ -30,7 +30,7 @@ pub const LIMITS: Limits = Limits {
     slots: 8 * 65537,
     routes: 64,
     denied: 64,
-    flows: 65536,
+    flows: 262_144,
     pending: 4096,
 };
 
@@ -69,6 +69,7 @@ pub fn service(
         flow_limit: 65536,
         gue_port: Port::new(6080),
         backends,
+        leaving: BTreeMap::new(),
     }
 }
 

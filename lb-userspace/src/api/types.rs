@@ -66,8 +66,25 @@ pub struct Service {
     pub backends: usize,
     /// How many of them are up.
     pub backends_up: usize,
+    /// What is remembered of its flows.
+    pub memory: Memory,
     /// What passed since the counters were made.
     pub traffic: Traffic,
+}
+
+/// What a service remembers of its flows, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The slots that have changed within the window.
+    pub moving: u32,
+    /// The slots whose window is over while flows of theirs are remembered.
+    pub settled: u32,
+    /// The flows that are remembered, as of the last sweep and with those that came since.
+    pub flows: u32,
+    /// The flows that may be remembered.
+    pub limit: u32,
+    /// The flows that there was no room for since the service was made.
+    pub refused: u32,
 }
 
 /// One of `GET /v1/backends`.
@@ -104,8 +121,7 @@ pub struct Backend {
 pub enum Admin {
     /// It takes its share.
     Ready,
-    /// It is out of the ring and gets no packets: new connections go elsewhere, and so do its open
-    /// ones, which the next backend resets.
+    /// It gets no new connections and keeps those that it has.
     Drain,
 }
 

@@ -70,6 +70,9 @@ fn service_table(services: &[Service], colour: bool) -> String {
         Column::Text("ON DOWN"),
         Column::Number("UP"),
         Column::Number("RING"),
+        Column::Number("MOVING"),
+        Column::Number("SETTLED"),
+        Column::Number("FLOWS"),
         Column::Number("PACKETS"),
         Column::Number("BYTES"),
     ];
@@ -86,6 +89,7 @@ fn service_table(services: &[Service], colour: bool) -> String {
             ring_size,
             backends,
             backends_up,
+            memory,
             traffic,
         } = service;
         table.row(vec![
@@ -97,6 +101,9 @@ fn service_table(services: &[Service], colour: bool) -> String {
             cell(&on_down),
             cell(&format!("{backends_up}/{backends}")),
             cell(&ring_size),
+            cell(&memory.moving),
+            cell(&memory.settled),
+            cell(&units::count(memory.flows.into())),
             cell(&units::count(traffic.packets)),
             cell(&units::bytes(traffic.bytes)),
         ]);

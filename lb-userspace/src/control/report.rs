@@ -13,7 +13,7 @@ use lb_common::{
 
 use super::state::State;
 use crate::{
-    api::types::{Admin, Backend, Health, Service, Traffic},
+    api::types::{Admin, Backend, Health, Memory, Service, Traffic},
     config,
     dataplane::{Actual, Counters, Dataplane},
     desired::tunnel::{self, Family},
@@ -99,7 +99,7 @@ impl<D: Dataplane + Counters> State<D> {
         let backends = self.backends()?;
         let services = self.config.services.iter().map(|service| {
             let pool: Vec<_> = backends.iter().filter(|it| it.service == service.name).collect();
-            Service {
+            Ok(Service {
                 name: service.name.clone(),
                 vip: service.vip,
                 protocol: service.protocol.as_str().into(),
@@ -110,10 +110,17 @@ impl<D: Dataplane + Counters> State<D> {
                 ring_size: service.ring_size,
                 backends: pool.len(),
                 backends_up: pool.iter().filter(|it| it.health != Health::Down).count(),
+                memory: self.memory(service)?,
                 traffic: pool.iter().map(|it| it.traffic).fold(Traffic::default(), sum),
-            }
+            })
         });
-        Ok(services.collect())
+        services.collect()
+    }
+
+    fn memory(&self, service: &config::Service) -> Result<Memory, reconcile::Error> {
+        let reconcile::Memory { moving, settled, flows, refused } =
+            self.reconciler.memory(&service.key())?;
+        Ok(Memory { moving, settled, flows, limit: service.flow_table, refused })
     }
 
     /// The packets by verdict.
@@ -146,6 +153,16 @@ impl<D: Dataplane + Counters> State<D> {
             }
         }
         problems.extend(self.without_tunnel_source());
+        for service in &self.config.services {
+            let Memory { flows, limit, refused, .. } = self.memory(service)?;
+            if flows >= limit {
+                problems.push(format!(
+                    "service {}: its table of {limit} flows is full, {refused} did not fit and may \
+                     change their backends: raise its flow_table",
+                    service.name
+                ));
+            }
+        }
         Ok(problems)
     }
 

@@ -127,15 +127,19 @@ impl<D: Dataplane> State<D> {
             health: &self.health,
             topology: &self.topology,
             last_hops: &self.last_hops,
+            leaving: self.reconciler.leaving(),
         })
     }
 
     fn remember_hops(&mut self, desired: &Desired) {
-        let backends = desired.services.values().flat_map(|service| &service.backends);
+        let ways = desired.services.values().flat_map(|service| {
+            let stay = service.backends.iter().map(|(endpoint, backend)| (endpoint, &backend.way));
+            stay.chain(&service.leaving)
+        });
         self.last_hops = LastHops {
-            backends: backends
-                .filter(|(_, backend)| backend.next_hop.is_resolved())
-                .map(|(endpoint, backend)| (endpoint.address.to_ip(), backend.next_hop))
+            backends: ways
+                .filter(|(_, way)| way.next_hop.is_resolved())
+                .map(|(endpoint, way)| (endpoint.address.to_ip(), way.next_hop))
                 .collect(),
             routes: desired.routes.clone(),
         };
@@ -220,8 +224,10 @@ impl<D: Dataplane> State<D> {
     /// The addresses whose neighbours are to be kept resolved.
     #[must_use]
     pub fn wanted(&self) -> BTreeSet<IpAddr> {
-        let backends = self.config.services.iter().flat_map(|service| &service.backends);
-        backends.map(|backend| backend.address).collect()
+        let stay = self.config.services.iter().flat_map(|service| &service.backends);
+        let leave = self.reconciler.leaving().values().flatten();
+        let stay = stay.map(|backend| backend.address);
+        stay.chain(leave.map(|endpoint| endpoint.address.to_ip())).collect()
     }
 }
 
@@ -245,6 +251,12 @@ impl Found {
         let mut found = Self { drains, down, last_hops };
         for service in &config.services {
             let pool = actual.pool(&service.key());
+            let ways = pool.iter().map(|(endpoint, (_, line))| (endpoint, line.next_hop));
+            let resolved = ways.filter(|(_, hop)| hop.is_resolved());
+            found
+                .last_hops
+                .backends
+                .extend(resolved.map(|(endpoint, hop)| (endpoint.address.to_ip(), hop)));
             for backend in &service.backends {
                 let socket = SocketAddr::new(backend.address, backend.port);
                 if let Some((_, line)) = pool.get(&socket.into()) {
@@ -262,9 +274,6 @@ impl Found {
         if line.condition.contains(Condition::DOWN) {
             let backend = SocketAddr::new(backend.address, backend.port);
             let _: bool = self.down.insert(TargetKey { service: service.key(), backend });
-        }
-        if line.next_hop.is_resolved() {
-            let _ = self.last_hops.backends.insert(backend.address, line.next_hop);
         }
     }
 }

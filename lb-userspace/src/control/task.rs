@@ -81,6 +81,7 @@ impl<D: Dataplane + Counters> Task<D> {
                     self.tick();
                     self.state.doubt();
                     self.sync();
+                    self.tell_wanted();
                 }
             }
         }
@@ -102,6 +103,16 @@ impl<D: Dataplane + Counters> Task<D> {
         }
     }
 
+    /// Backends that leave are kept resolved until the last of their flows is over.
+    fn tell_wanted(&self) {
+        let wanted = self.state.wanted();
+        let _: bool = self.orders.wanted.send_if_modified(|told| {
+            let differs = *told != wanted;
+            *told = wanted;
+            differs
+        });
+    }
+
     fn answer(&mut self, request: Request) {
         match request {
             Request::Status(to) => send(to, self.status()),
@@ -116,7 +127,7 @@ impl<D: Dataplane + Counters> Task<D> {
                     tracing::info!(?change, slots_moved, "changed by request");
                     let _: Arc<Targets> =
                         self.orders.targets.send_replace(Arc::new(self.state.targets()));
-                    let _: BTreeSet<IpAddr> = self.orders.wanted.send_replace(self.state.wanted());
+                    self.tell_wanted();
                 }
                 send(to, answer);
             }

@@ -125,11 +125,7 @@ impl Actual {
     pub fn pool(&self, key: &ServiceKey) -> BTreeMap<Endpoint, (u32, &Backend)> {
         let blocks = self.services.get(key).map(Service::block);
         let lines = blocks.into_iter().flat_map(|block| self.backends.range(block));
-        lines
-            .map(|(place, line)| {
-                (Endpoint { address: line.address, port: line.port }, (*place, line))
-            })
-            .collect()
+        lines.map(|(place, line)| (line.into(), (*place, line))).collect()
     }
 }
 

@@ -15,7 +15,7 @@ use lb_common::{
     settings::{AnswerRates, Settings, Stages},
 };
 
-use super::{Backend, Desired, Drains, Service, tunnel};
+use super::{Backend, Desired, Drains, Leaving, Service, Way, tunnel};
 use crate::{
     config::{self, Answers, Config},
     health::{TargetKey, View},
@@ -35,6 +35,8 @@ pub struct Inputs<'a> {
     pub topology: &'a Topology,
     /// The next hops that were in use.
     pub last_hops: &'a LastHops,
+    /// The backends that are not configured any more and still have flows.
+    pub leaving: &'a Leaving,
 }
 
 /// The next hops that were in use: one stays while its neighbour is not resolved, because the
@@ -104,8 +106,10 @@ fn devices<'a>(
     services: &'a BTreeMap<ServiceKey, Service>,
     routes: impl Iterator<Item = &'a NextHop>,
 ) -> BTreeSet<u32> {
-    let backends = services.values().flat_map(|service| service.backends.values());
-    let hops = backends.map(|backend| &backend.next_hop).chain(routes);
+    let stay = services.values().flat_map(|service| service.backends.values());
+    let leave = services.values().flat_map(|service| service.leaving.values());
+    let ways = stay.map(|backend| &backend.way).chain(leave);
+    let hops = ways.map(|way| &way.next_hop).chain(routes);
     let attached = config.node.interfaces.iter().filter_map(|name| topology.interface(name));
     attached.chain(hops.filter(|hop| hop.is_resolved()).map(|hop| hop.interface)).collect()
 }
@@ -116,17 +120,19 @@ fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {
         .iter()
         .map(|backend| {
             let socket = SocketAddr::new(backend.address, backend.port);
-            let path = path(inputs.topology, service.forward, backend.address);
             let desired = Backend {
                 weight: backend.weight,
                 condition: condition(inputs, service, backend, socket),
-                next_hop: next_hop(inputs, path.as_ref(), backend.address),
-                mtu: mtu(service.forward, path.as_ref()),
+                way: way(inputs, service.forward, backend.address),
             };
             (socket.into(), desired)
         })
         .collect();
+    let leaving = inputs.leaving.get(&service.key()).into_iter().flatten();
+    let leaving =
+        leaving.map(|endpoint| (*endpoint, way(inputs, service.forward, endpoint.address.to_ip())));
     Service {
+        leaving: leaving.collect(),
         mode: service.forward,
         ring_size: service.ring_size,
         on_down: service.on_down,
@@ -149,6 +155,11 @@ fn condition(
     let down = if down { Condition::DOWN } else { Condition::UP };
     let draining = if draining { Condition::DRAINING } else { Condition::UP };
     down.with(draining)
+}
+
+fn way(inputs: Inputs<'_>, mode: ForwardMode, backend: IpAddr) -> Way {
+    let path = path(inputs.topology, mode, backend);
+    Way { next_hop: next_hop(inputs, path.as_ref(), backend), mtu: mtu(mode, path.as_ref()) }
 }
 
 /// With `l2` the backend must be a neighbour: a router would send the VIP's packets back.

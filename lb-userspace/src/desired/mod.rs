@@ -19,6 +19,9 @@ use crate::ring::Endpoint;
 /// The backends that an operator drains, by the names of service and backend.
 pub type Drains = BTreeSet<(String, String)>;
 
+/// By service, the backends that are not configured any more and still have flows.
+pub type Leaving = BTreeMap<ServiceKey, BTreeSet<Endpoint>>;
+
 /// The state that the maps are to be brought to. It names no places: those are the plan's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
@@ -52,6 +55,17 @@ pub struct Service {
     pub gue_port: Port,
     /// Its pool.
     pub backends: BTreeMap<Endpoint, Backend>,
+    /// The ways to backends that are not configured any more and still have flows.
+    pub leaving: BTreeMap<Endpoint, Way>,
+}
+
+/// The way to a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Where its packets go.
+    pub next_hop: NextHop,
+    /// The longest IP packet that it takes, in bytes; 65535 where nothing is added to packets.
+    pub mtu: u16,
 }
 
 /// A backend.
@@ -62,10 +76,7 @@ pub struct Backend {
     /// Whether it takes its share.
     pub condition: Condition,
     /// The way to it.
-    pub next_hop: NextHop,
-    /// The longest IP packet that the way to it takes, in bytes; 65535 where nothing is added to
-    /// packets.
-    pub mtu: u16,
+    pub way: Way,
 }
 
 impl Backend {

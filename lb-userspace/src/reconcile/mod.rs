@@ -26,7 +26,7 @@ use self::{
 
 use crate::{
     dataplane::{self, Actual, Dataplane, Op},
-    desired::Desired,
+    desired::{Desired, Leaving},
 };
 
 pub use self::plan::{Outcome, Rings};
@@ -63,13 +63,20 @@ pub struct Reconciler<D> {
     dataplane: D,
     rings: Rings,
     last_forgotten: Option<ServiceKey>,
+    leaving: Leaving,
     upkeep: Upkeep,
 }
 
 impl<D: Dataplane> Reconciler<D> {
     /// A writer that knows nothing yet of what the maps hold.
     pub fn new(dataplane: D) -> Self {
-        Self { dataplane, rings: Rings::default(), last_forgotten: None, upkeep: Upkeep::default() }
+        Self {
+            dataplane,
+            rings: Rings::default(),
+            last_forgotten: None,
+            leaving: Leaving::new(),
+            upkeep: Upkeep::default(),
+        }
     }
 
     /// The packet path, to be read.
@@ -90,6 +97,11 @@ impl<D: Dataplane> Reconciler<D> {
     /// What the maps hold.
     pub fn actual(&self) -> Result<Actual, Error> {
         Ok(self.dataplane.read()?)
+    }
+
+    /// The backends that the last round found leaving.
+    pub fn leaving(&self) -> &Leaving {
+        &self.leaving
     }
 
     /// What is remembered of a service's flows.
@@ -143,6 +155,10 @@ impl<D: Dataplane> Reconciler<D> {
         }
         let removed = plan.ops.iter().any(|op| matches!(op, Op::RemoveService(_)));
         self.upkeep.synced(&plan.leaving, removed);
+        self.leaving = Leaving::new();
+        for ((key, _), endpoint) in plan.leaving {
+            let _: bool = self.leaving.entry(key).or_default().insert(endpoint);
+        }
         self.upkeep.retain(|key| plan.rings.contains_key(key));
         self.rings = plan.rings;
         let resets = |op: &&Op| matches!(op, Op::ResetTraffic(_) | Op::ResetFlowCount(_));

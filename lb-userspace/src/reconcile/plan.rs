@@ -5,10 +5,7 @@
 
 mod pool;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use lb_common::{
     checksum::Delta,
@@ -86,7 +83,7 @@ pub struct Plan {
     /// The slots that will not be stable, by offset, of the rings that were compared.
     pub unstable: BTreeMap<ServiceKey, Vec<(u32, Slot)>>,
     /// The backends that leave.
-    pub leaving: BTreeSet<(ServiceKey, slot::Index)>,
+    pub leaving: BTreeMap<(ServiceKey, slot::Index), Endpoint>,
     /// What it changes.
     pub outcome: Outcome,
 }
@@ -136,7 +133,7 @@ struct Draft {
     last: Vec<Op>,
     rings: Rings,
     unstable: BTreeMap<ServiceKey, Vec<(u32, Slot)>>,
-    leaving: BTreeSet<(ServiceKey, slot::Index)>,
+    leaving: BTreeMap<(ServiceKey, slot::Index), Endpoint>,
     outcome: Outcome,
 }
 

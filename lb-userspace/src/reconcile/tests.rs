@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     config::Limits,
     dataplane::fake::{Fake, Packet},
-    desired::{Backend, Service},
+    desired::{Backend, Service, Way},
     ring::Endpoint,
 };
 
@@ -49,7 +49,7 @@ pub(super) fn backend(weight: u16, condition: Condition) -> Backend {
         source: Mac([1; 6]),
         tags: [VlanTag::NONE; 2],
     };
-    Backend { weight, condition, next_hop, mtu: u16::MAX }
+    Backend { weight, condition, way: Way { next_hop, mtu: u16::MAX } }
 }
 
 pub(super) fn desired(services: BTreeMap<ServiceKey, Service>) -> Desired {
@@ -90,6 +90,7 @@ pub(super) fn service_of(
         flow_limit: 500,
         gue_port: Port::new(6080),
         backends,
+        leaving: BTreeMap::new(),
     }
 }
 
@@ -279,7 +280,7 @@ fn a_new_next_hop_touches_one_line_and_no_slot() {
     let mut state = one(1..=3);
     assert!(reconciler.sync(&state).is_ok());
     let pool = &mut state.services.get_mut(&vip(1)).unwrap().backends;
-    pool.get_mut(&endpoint(2, ForwardMode::L2)).unwrap().next_hop.destination = Mac([9; 6]);
+    pool.get_mut(&endpoint(2, ForwardMode::L2)).unwrap().way.next_hop.destination = Mac([9; 6]);
     reconciler.dataplane_mut().log.clear();
     assert_eq!(reconciler.sync(&state).unwrap(), Outcome { writes: 1, slots_moved: 0 });
     assert!(matches!(reconciler.dataplane().log[..], [Op::PutBackend(..)]));

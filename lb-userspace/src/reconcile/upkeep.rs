@@ -12,7 +12,10 @@ use lb_common::{
 };
 
 use super::{sweep::Pass, transition::Unstable, view::View};
-use crate::dataplane::{Actual, Op};
+use crate::{
+    dataplane::{Actual, Op},
+    ring::Endpoint,
+};
 
 /// The ticks from the beginning of one pass over the flow table to that of the next.
 const PASS: u32 = 8;
@@ -55,8 +58,12 @@ impl Upkeep {
     }
 
     /// Takes note of a round: which services there are, and which backends leave.
-    pub(super) fn synced(&mut self, leaving: &BTreeSet<(ServiceKey, Index)>, removed: bool) {
-        self.unnamed.retain(|backend, _| leaving.contains(backend));
+    pub(super) fn synced(
+        &mut self,
+        leaving: &BTreeMap<(ServiceKey, Index), Endpoint>,
+        removed: bool,
+    ) {
+        self.unnamed.retain(|backend, _| leaving.contains_key(backend));
         self.quiet &= leaving.is_empty() && !removed;
         if removed {
             // What a pass has seen of them would count as needed.

@@ -7,7 +7,8 @@ use lb_userspace::{
     api::{
         server,
         types::{
-            Admin, Backend, Change, Changed, Health, Interface, Service, Stats, Status, Traffic,
+            Admin, Backend, Change, Changed, Health, Interface, Memory, Service, Stats, Status,
+            Traffic,
         },
     },
     config::{self, Config, file},
@@ -115,6 +116,7 @@ impl Books {
             ring_size: service.ring_size,
             backends: service.backends.len(),
             backends_up: 2,
+            memory: Memory { moving: 410, settled: 3, flows: 1234, limit: 65_536, refused: 0 },
             traffic: self.traffic(),
         };
         self.config.services.iter().map(service).collect()

@@ -183,6 +183,7 @@ pub(super) mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
     use lb_common::{addr::Port, service::Ports};
+    use lb_userspace::api::types::Memory;
 
     use super::*;
     use crate::traffic::Tally;
@@ -224,6 +225,7 @@ pub(super) mod tests {
             ring_size: 65537,
             backends: 2,
             backends_up: 1,
+            memory: Memory::default(),
             traffic: Traffic::default(),
         };
         let backends = vec![

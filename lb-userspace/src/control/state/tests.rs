@@ -197,3 +197,26 @@ fn a_next_hop_stays_until_a_better_one_is_known() {
     assert!(state.sync().is_ok());
     assert_eq!(next_hop(&state, WEB1), Some(NextHop::UNRESOLVED));
 }
+
+#[test]
+fn a_removed_backend_is_kept_reachable_until_its_flows_are_over() {
+    let mut state = fresh();
+    let remove = Change::Remove { backend: "web2".into(), service: None };
+    assert!(state.change(&remove).is_ok());
+    assert!(state.wanted().contains(&IpAddr::from(WEB2)), "its neighbour stays resolved");
+    let mut moved = Arc::unwrap_or_clone(topology(&[WEB1, WEB2]));
+    let _ = moved.neighbours.insert((2, WEB2.into()), Mac([9; 6]));
+    state.see_topology(Arc::new(moved));
+    assert!(state.sync().is_ok());
+    assert_eq!(next_hop(&state, WEB2).map(|hop| hop.destination), Some(Mac([9; 6])));
+
+    let window = state.config.services[0].window.as_secs();
+    for _ in 0..window + 200 {
+        assert!(state.tick().is_ok());
+    }
+    assert!(state.sync().is_ok());
+    assert_eq!(next_hop(&state, WEB2), None, "its line is free");
+    assert!(!state.wanted().contains(&IpAddr::from(WEB2)));
+    let memory = state.reconciler.memory(&state.config.services[0].key()).unwrap();
+    assert_eq!(memory, reconcile::Memory::default());
+}

@@ -71,7 +71,8 @@ fn topology() -> Topology {
 fn desired(config: &Config, topology: &Topology) -> Desired {
     let (drains, health, last_hops) = (Drains::new(), View::new(), LastHops::default());
     let (drains, health, last_hops) = (&drains, &health, &last_hops);
-    derive(Inputs { config, drains, health, topology, last_hops })
+    let leaving = &Leaving::new();
+    derive(Inputs { config, drains, health, topology, last_hops, leaving })
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn way(forward: &str, backend: &str) -> (NextHop, u16) {
     let desired = desired(&config(&service("web", "80", &pool)), &topology());
     let service = desired.services.values().next().unwrap();
     let backend = service.backends.values().next().unwrap();
-    (backend.next_hop, backend.mtu)
+    (backend.way.next_hop, backend.way.mtu)
 }
 
 #[test]
@@ -158,16 +159,19 @@ fn packets_leave_by_the_link_below_a_vlan() {
     let all = desired(&config, &inputs);
     let backend = all.services.values().next().unwrap().backends.values().next().unwrap();
     let tags = [VlanTag::new(0x8100, 7), VlanTag::NONE];
-    assert_eq!((backend.next_hop.interface, backend.next_hop.tags), (2, tags));
-    assert_eq!(backend.mtu, 9000);
+    assert_eq!((backend.way.next_hop.interface, backend.way.next_hop.tags), (2, tags));
+    assert_eq!(backend.way.mtu, 9000);
     assert_eq!(all.devices, [2].into(), "the VLAN device itself is none to redirect to");
 
     // The neighbour is forgotten: the last hop serves on.
     inputs.neighbours.clear();
-    let last_hops =
-        LastHops { backends: [(ip("10.7.0.11"), backend.next_hop)].into(), ..LastHops::default() };
+    let last_hops = LastHops {
+        backends: [(ip("10.7.0.11"), backend.way.next_hop)].into(),
+        ..LastHops::default()
+    };
     let (drains, health) = (&Drains::new(), &View::new());
     let topology = &inputs;
-    let after = derive(Inputs { config: &config, drains, health, topology, last_hops: &last_hops });
+    let (last_hops, leaving) = (&last_hops, &Leaving::new());
+    let after = derive(Inputs { config: &config, drains, health, topology, last_hops, leaving });
     assert_eq!(after.services, all.services);
 }

@@ -13,7 +13,7 @@ use lb_common::{
 use super::{Error, Ring, no_room, reply};
 use crate::{
     dataplane::{self, Actual, Op},
-    desired,
+    desired::{self, Way},
     reconcile::{layout::Layout, transition},
     ring::{self, Endpoint, Member},
 };
@@ -112,10 +112,10 @@ impl Pool {
     }
 
     /// The backends that leave.
-    pub(super) fn leaving(&self) -> impl Iterator<Item = (ServiceKey, slot::Index)> {
+    pub(super) fn leaving(&self) -> impl Iterator<Item = ((ServiceKey, slot::Index), Endpoint)> {
         let leaves = |line: &Backend| line.condition.contains(Condition::LEAVING);
         let leaving = self.backends.iter().filter(move |(_, line)| leaves(line));
-        leaving.map(|(index, _)| (self.key, *index))
+        leaving.map(|(index, line)| ((self.key, *index), line.into()))
     }
 
     /// What the answers of the service's NAT backends become.
@@ -232,12 +232,15 @@ fn leaving(
     present: &BTreeMap<Endpoint, (slot::Index, Backend)>,
 ) -> BTreeMap<slot::Index, Backend> {
     let gone = present.iter().filter(|(endpoint, _)| !service.backends.contains_key(endpoint));
-    let leave = |line: &Backend| {
+    let leave = |endpoint: &Endpoint, line: &Backend| {
         let down = line.condition.contains(Condition::DOWN);
         let down = if down { Condition::DOWN } else { Condition::UP };
-        Backend { condition: Condition::LEAVING.with(down), ..*line }
+        let known = Way { next_hop: line.next_hop, mtu: line.mtu };
+        let way = service.leaving.get(endpoint).filter(|way| way.next_hop.is_resolved());
+        let Way { next_hop, mtu } = *way.unwrap_or(&known);
+        Backend { condition: Condition::LEAVING.with(down), next_hop, mtu, ..*line }
     };
-    gone.map(|(_, (index, line))| (*index, leave(line))).collect()
+    gone.map(|(endpoint, (index, line))| (*index, leave(endpoint, line))).collect()
 }
 
 /// The backends that the service has now.
@@ -313,13 +316,13 @@ fn line(
     let Endpoint { address, port } = *endpoint;
     Backend {
         address,
-        next_hop: backend.next_hop,
+        next_hop: backend.way.next_hop,
         port,
         address_delta: Delta::address(&key.vip, &address),
         endpoint_delta: Delta::endpoint((&key.vip, key.ports.first), (&address, port)),
         condition: backend.condition,
         counter,
-        mtu: backend.mtu,
+        mtu: backend.way.mtu,
         ..Backend::FREE
     }
 }

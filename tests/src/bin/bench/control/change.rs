@@ -17,7 +17,7 @@ use lb_tests::packet_path;
 use lb_userspace::{
     config::Limits,
     dataplane::kernel::Kernel,
-    desired::{Backend, Desired},
+    desired::{Backend, Desired, Way},
     reconcile::Reconciler,
     ring::Endpoint,
 };
@@ -66,7 +66,8 @@ fn desired(limits: &Limits) -> Desired {
         source: Mac([2, 0, 0, 0, 0, 0x1b]),
         tags: [VlanTag::NONE; 2],
     };
-    let backend = Backend { weight: 1, condition: Condition::UP, next_hop, mtu: u16::MAX };
+    let backend =
+        Backend { weight: 1, condition: Condition::UP, way: Way { next_hop, mtu: u16::MAX } };
     let backends = (0..BACKENDS).map(|number| (endpoint(number), backend)).collect();
     let service = packet_path::service(ForwardMode::L2, super::rings::SIZE, backends);
     let _ = desired.services.insert(packet_path::key(Protocol::TCP, VIP), service);
