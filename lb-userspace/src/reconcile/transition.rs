@@ -9,6 +9,9 @@ use lb_common::{
 /// The slot after its owner in the table has become `owner`. `lives` tells whether a backend stands
 /// behind an index.
 pub(super) fn owned_by(slot: Slot, owner: Option<Index>, lives: impl Fn(Index) -> bool) -> Slot {
+    if slot == Slot::stable(owner) {
+        return slot;
+    }
     let state = without_ghosts(slot.state(), lives);
     Slot::new(if Slot::new(state).current() == owner { state } else { moved(state, owner) })
 }

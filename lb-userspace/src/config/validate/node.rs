@@ -64,7 +64,7 @@ fn tunnel_source(prefixes: &[Prefix]) -> Vec<Problem> {
     let key = |index: usize| format!("node.tunnel_source[{index}]");
     let mut problems = Vec::new();
     for (index, prefix) in prefixes.iter().enumerate() {
-        problems.extend(host(key(index), prefix.address.to_ip()));
+        problems.extend(host(|| key(index), prefix.address.to_ip()));
     }
     problems.extend(repeated(prefixes, |prefix| prefix.address.is_v4()).map(|(index, first)| {
         let family = if prefixes[first].address.is_v4() { "IPv4" } else { "IPv6" };

@@ -36,8 +36,8 @@ pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
     } = service;
     let key = |key: &str| format!("service[{index}].{key}");
     let mut problems = Vec::new();
-    problems.extend(named(key("name"), name));
-    problems.extend(host(key("vip"), *vip));
+    problems.extend(named(|| key("name"), name));
+    problems.extend(host(|| key("vip"), *vip));
     problems.extend(self::ports(key("port"), *ports, *forward));
     if *gue_port == 0 {
         problems.push(at(key("gue_port"), not_a_port(gue_port)));
@@ -61,7 +61,8 @@ pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
     problems.extend(check.iter().flat_map(|check| self::check_check(&key("check"), check)));
     problems.extend(check.iter().filter_map(|check| port_to_check(&key("check"), *ports, check)));
     for (position, backend) in backends.iter().enumerate() {
-        problems.extend(self::backend(&key(&format!("backend[{position}]")), service, backend));
+        let key = |field: &str| key(&format!("backend[{position}].{field}"));
+        problems.extend(self::backend(key, service, backend));
     }
     problems.extend(pool(&key("backend"), service));
     problems
@@ -103,23 +104,24 @@ fn at(key: String, Fault { message, remedy }: Fault) -> Problem {
     Problem { key, message, remedy }
 }
 
-fn backend(key: &str, service: &Service, backend: &Backend) -> Vec<Problem> {
+/// `key` names a field: thousands of backends are checked with every change, and nearly all are good.
+fn backend(key: impl Fn(&str) -> String, service: &Service, backend: &Backend) -> Vec<Problem> {
     let Backend { name, address, port, weight } = backend;
     let mut problems = Vec::new();
-    problems.extend(named(format!("{key}.name"), name));
-    problems.extend(host(format!("{key}.address"), *address));
+    problems.extend(named(|| key("name"), name));
+    problems.extend(host(|| key("address"), *address));
     if address.is_ipv4() != service.vip.is_ipv4() && !service.forward.is_tunnel() {
-        problems.push(other_family(format!("{key}.address"), service, backend));
+        problems.push(other_family(key("address"), service, backend));
     }
     if *port == service.default_port() {
         // A port that is taken over from the service is judged there.
     } else if *port == 0 {
-        problems.push(at(format!("{key}.port"), not_a_port(port)));
+        problems.push(at(key("port"), not_a_port(port)));
     } else if service.forward != ForwardMode::NAT {
-        problems.push(other_port(format!("{key}.port"), service, *port));
+        problems.push(other_port(key("port"), service, *port));
     }
     if *weight > MAX_WEIGHT {
-        problems.push(at(format!("{key}.weight"), not_a_weight(weight)));
+        problems.push(at(key("weight"), not_a_weight(weight)));
     }
     problems
 }
@@ -236,13 +238,13 @@ fn check_check(key: &str, check: &Check) -> Vec<Problem> {
 }
 
 /// Names go into tables, metrics and command lines.
-fn named(key: String, name: &str) -> Option<Problem> {
+fn named(key: impl FnOnce() -> String, name: &str) -> Option<Problem> {
     let fits = (1..=NAME_MAX).contains(&name.len())
         && !name.contains(|c: char| c.is_whitespace() || c.is_control())
         && !name.starts_with('-');
     (!fits).then(|| {
         Problem::new(
-            key,
+            key(),
             format!("\"{}\" cannot be a name", name.escape_debug()),
             format!("use 1 to {NAME_MAX} bytes without spaces, beginning with other than `-`"),
         )
@@ -250,7 +252,7 @@ fn named(key: String, name: &str) -> Option<Problem> {
 }
 
 /// An address that packets can be sent to and that names one host.
-pub(super) fn host(key: String, address: IpAddr) -> Option<Problem> {
+pub(super) fn host(key: impl FnOnce() -> String, address: IpAddr) -> Option<Problem> {
     let kind = match address {
         _ if address.is_unspecified() => "unspecified",
         _ if address.is_multicast() => "a multicast address",
@@ -265,5 +267,5 @@ pub(super) fn host(key: String, address: IpAddr) -> Option<Problem> {
         "an IPv4-mapped address" => "write it as an IPv4 address",
         _ => "use a unicast address that is routed to one host",
     };
-    Some(Problem::new(key, format!("{address} is {kind}"), remedy))
+    Some(Problem::new(key(), format!("{address} is {kind}"), remedy))
 }

@@ -27,11 +27,11 @@ use super::Times;
 
 /// The most that a change may take, in ms.
 pub(super) const BAR_MS: f64 = 5.0;
-const BACKENDS: u32 = 1000;
+pub(super) const BACKENDS: u32 = 1000;
 const TURNS: usize = 40;
 const VIP: &str = "203.0.113.10:80";
 
-/// What it took.
+/// What a change took.
 #[derive(Serialize)]
 pub(super) struct Change {
     pub(super) backends: u32,
