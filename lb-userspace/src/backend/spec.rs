@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use lb_common::{route::Prefix, service::ForwardMode};
 
 use super::{Error, decap};
-use crate::config::{AttachMode, Service};
+use crate::config::{AttachMode, Node, Service};
 
 /// The largest set of prefixes that the program takes.
 const SOURCES_MAX: usize = 1024;
@@ -77,10 +77,12 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// Takes what a service's configuration says.
+    /// Takes what the node's configuration says of a service; sources that were given stay.
     #[must_use]
-    pub fn with_service(self, service: &Service) -> Self {
-        Self { mode: service.forward, vips: vec![service.vip], ..self }
+    pub fn with_service(self, node: &Node, service: &Service) -> Self {
+        let from = if self.from.is_empty() { node.tunnel_source.clone() } else { self.from };
+        let vips = vec![service.vip];
+        Self { mode: service.forward, vips, gue_port: service.gue_port, from, ..self }
     }
 
     /// The whole, if the pieces fit together.

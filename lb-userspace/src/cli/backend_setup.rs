@@ -20,7 +20,7 @@ use crate::{
         setup::{self, Item, State},
         spec::Pieces,
     },
-    config::{AttachMode, file},
+    config::{AttachMode, Config, file},
 };
 
 /// Show, make or check what a backend needs
@@ -48,8 +48,9 @@ pub(super) struct SetupArgs {
     /// The service's address; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     vip: Vec<IpAddr>,
-    /// Take mode and VIP from a service of this node's configuration
-    #[arg(long, value_name = "FILE", requires = "service", conflicts_with_all = ["mode", "vip"])]
+    /// Take mode, VIP, GUE port and, without --from, the tunnels' sources from this node's
+    /// configuration
+    #[arg(long, value_name = "FILE", requires = "service", conflicts_with_all = ["mode", "vip", "gue_port"])]
     config: Option<PathBuf>,
     /// The name of that service
     #[arg(long, value_name = "NAME", requires = "config")]
@@ -136,9 +137,9 @@ fn pieces(args: &SetupArgs) -> Result<Pieces, Error> {
         gateway: args.gateway,
     };
     let (Some(config), Some(name)) = (&args.config, &args.service) else { return Ok(pieces) };
-    let services = file::load(config)?.config.services;
+    let Config { node, services, .. } = file::load(config)?.config;
     if let Some(service) = services.iter().find(|service| service.name == *name) {
-        return Ok(pieces.with_service(service));
+        return Ok(pieces.with_service(&node, service));
     }
     let known: Vec<_> = services.iter().map(|service| service.name.as_str()).collect();
     let (config, known) = (config.display(), known.join(", "));

@@ -97,8 +97,9 @@ impl<D: Dataplane + Counters> State<D> {
     /// The services, in the configuration's order.
     pub fn services(&self) -> Result<Vec<Service>, reconcile::Error> {
         let backends = self.backends()?;
+        let pools = by_service(&backends);
         let services = self.config.services.iter().map(|service| {
-            let pool: Vec<_> = backends.iter().filter(|it| it.service == service.name).collect();
+            let pool = pools.get(service.name.as_str()).map_or(&[][..], Vec::as_slice);
             Ok(Service {
                 name: service.name.clone(),
                 vip: service.vip,
@@ -133,9 +134,13 @@ impl<D: Dataplane + Counters> State<D> {
     pub fn problems(&self) -> Result<Vec<String>, reconcile::Error> {
         let mut problems: Vec<String> = self.failure.iter().cloned().collect();
         let backends = self.backends()?;
+        let pools = by_service(&backends);
+        let pool = |service: &config::Service| {
+            let pool = pools.get(service.name.as_str());
+            pool.into_iter().flatten().copied()
+        };
         for service in &self.config.services {
-            let mut pool = backends.iter().filter(|it| it.service == service.name);
-            if pool.all(|backend| backend.share == 0.0) {
+            if pool(service).all(|backend| backend.share == 0.0) {
                 problems.push(format!("service {}: no backend is usable", service.name));
             }
         }
@@ -145,8 +150,8 @@ impl<D: Dataplane + Counters> State<D> {
             problems.push(format!("backend {service}/{name} is down: {health_reason}"));
         }
         for service in &self.config.services {
-            let lost = |it: &&Backend| it.service == service.name && it.next_hop.is_none();
-            for Backend { name, address, .. } in backends.iter().filter(lost) {
+            let lost = |it: &&Backend| it.next_hop.is_none();
+            for Backend { name, address, .. } in pool(service).filter(lost) {
                 let why = self.unreachable(service.forward, *address);
                 let service = &service.name;
                 problems.push(format!("backend {service}/{name}: no packet reaches it: {why}"));
@@ -210,6 +215,14 @@ impl<D: Dataplane + Counters> State<D> {
     pub fn ring_bytes(&self) -> u64 {
         self.config.services.iter().map(|service| u64::from(service.ring_size) * 4).sum()
     }
+}
+
+fn by_service(backends: &[Backend]) -> BTreeMap<&str, Vec<&Backend>> {
+    let mut pools = BTreeMap::<_, Vec<_>>::new();
+    for backend in backends {
+        pools.entry(backend.service.as_str()).or_default().push(backend);
+    }
+    pools
 }
 
 fn lines(actual: &Actual) -> Lines {

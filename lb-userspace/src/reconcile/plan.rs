@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use lb_common::{
     checksum::Delta,
     hash::HashKey,
-    service::{self, ForwardMode, Reply, ReplyKey, ServiceKey},
+    service::{self, ForwardMode, Ports, Reply, ReplyKey, ServiceKey},
     slot::{self, Slot},
 };
 
@@ -26,12 +26,12 @@ use crate::{
 /// The state does not fit into the maps.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "service {vip}:{port}/{protocol} needs {needed} free {what} in a row, the largest gap has \
+    "service {vip} port {ports}/{protocol} needs {needed} free {what} in a row, the largest gap has \
      {largest}: raise limits.{what}"
 )]
 pub struct Error {
     vip: IpAddr,
-    port: u16,
+    ports: Ports,
     protocol: &'static str,
     what: &'static str,
     needed: u32,
@@ -60,7 +60,7 @@ pub struct Ring {
     hash_key: HashKey,
     /// The members and their indexes: the ring need not be built again while they are the same.
     members: Vec<(Member, u16)>,
-    /// The slots of each member, in the members' order.
+    /// The slots of each member, in the order of their endpoints.
     pub counts: Vec<(Member, u32)>,
 }
 
@@ -68,8 +68,8 @@ impl Ring {
     /// A backend's share of the slots, 0 to 1.
     #[must_use]
     pub fn share(&self, endpoint: &Endpoint) -> f64 {
-        let count = self.counts.iter().find(|(member, _)| member.endpoint == *endpoint);
-        count.map_or(0.0, |(_, slots)| f64::from(*slots) / f64::from(self.size))
+        let place = self.counts.binary_search_by_key(endpoint, |(member, _)| member.endpoint);
+        place.map_or(0.0, |place| f64::from(self.counts[place].1) / f64::from(self.size))
     }
 }
 
@@ -238,13 +238,6 @@ fn reply(
 }
 
 fn no_room(key: &ServiceKey, what: &'static str, needed: u32, largest: u32) -> Error {
-    let service::ServiceKey { vip, ports, protocol, padding: _ } = key;
-    Error {
-        vip: vip.to_ip(),
-        port: ports.first.get(),
-        protocol: protocol.as_str(),
-        what,
-        needed,
-        largest,
-    }
+    let service::ServiceKey { vip, ports, protocol, padding: _ } = *key;
+    Error { vip: vip.to_ip(), ports, protocol: protocol.as_str(), what, needed, largest }
 }

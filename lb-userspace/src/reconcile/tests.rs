@@ -334,7 +334,7 @@ fn what_does_not_fit_is_refused_before_any_write() {
     let error = reconciler.sync(&state).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "service 203.0.113.2:80/tcp needs 1021 free slots in a row, the largest gap has 479: \
+        "service 203.0.113.2 port 80/tcp needs 1021 free slots in a row, the largest gap has 479: \
          raise limits.slots"
     );
     assert!(reconciler.dataplane().log.is_empty());

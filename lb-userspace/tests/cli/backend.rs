@@ -53,16 +53,24 @@ fn a_script_says_what_and_why() {
 }
 
 #[test]
-fn a_service_of_a_nodes_file_gives_mode_and_vip() {
+fn a_service_of_a_nodes_file_gives_what_its_backends_need() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lb.toml");
-    let service = "[[service]]\nname = 'web'\nvip = '192.0.2.10'\nport = 80\nforward = 'l2'\n";
-    fs::write(&path, format!("[node]\ninterfaces = ['eth0']\n{service}")).unwrap();
+    let node = "[node]\ninterfaces = ['eth0']\ntunnel_source = ['10.0.0.64/26']\n";
+    let service = |name: &str, port: u16, forward: &str| {
+        format!("[[service]]\nname = '{name}'\nvip = '192.0.2.10'\nport = {port}\n{forward}\n")
+    };
+    let web = service("web", 80, "forward = 'l2'");
+    let app = service("app", 81, "forward = 'gue'\ngue_port = 7000");
+    fs::write(&path, format!("{node}{web}{app}")).unwrap();
     let path = path.to_str().unwrap();
     let print =
         |name| run(no_daemon(), &["backend-setup", "--print", "--config", path, "--service", name]);
     let (code, script, stderr) = print("web");
     assert!(code == 0 && script.contains("replace 192.0.2.10/32 dev lo"), "{script}{stderr}");
+    let (code, script, stderr) = print("app");
+    assert!(code == 0 && script.contains("--from 10.0.0.64/26"), "{script}{stderr}");
+    assert!(script.contains("--gue-port 7000"), "{script}");
     let (code, _, stderr) = print("wep");
-    assert!(code == 1 && stderr.ends_with("its services are: web\n"), "{stderr}");
+    assert!(code == 1 && stderr.ends_with("its services are: web, app\n"), "{stderr}");
 }
