@@ -3,6 +3,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test kit: a panic is a test that fails")]
 
+mod pool;
+
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use aya::programs::{TestRun, TestRunOptions};
@@ -23,7 +25,7 @@ use lb_userspace::{
     ring::Endpoint,
 };
 
-/// Small maps: a test loads its own.
+/// Small maps.
 pub const LIMITS: Limits = Limits {
     services: 64,
     backends: 256,
@@ -86,8 +88,17 @@ pub fn key(protocol: Protocol, vip: &str) -> ServiceKey {
 
 /// A loaded packet path.
 pub struct PacketPath {
-    reconciler: Reconciler<Kernel>,
+    /// There until it is dropped.
+    reconciler: Option<Reconciler<Kernel>>,
     desired: Desired,
+}
+
+impl Drop for PacketPath {
+    fn drop(&mut self) {
+        if let Some(reconciler) = self.reconciler.take().filter(|_| !std::thread::panicking()) {
+            pool::give_back(reconciler);
+        }
+    }
 }
 
 /// What became of one packet.
@@ -102,18 +113,17 @@ pub struct Outcome {
 }
 
 impl PacketPath {
-    /// Loads the object with its own maps and brings them to a state.
+    /// Brings a loaded object with its own maps, in which there is nothing, to a state.
     ///
     /// # Panics
     ///
     /// If the kernel refuses either.
     #[must_use]
     pub fn load(desired: Desired) -> Self {
-        let kernel = Kernel::load(LIMITS, None).unwrap_or_else(|error| panic!("load: {error}"));
-        let mut reconciler = Reconciler::new(kernel);
+        let mut reconciler = Reconciler::new(pool::take());
         let outcome = reconciler.sync(&desired).unwrap_or_else(|error| panic!("sync: {error}"));
         assert!(outcome.writes > 0, "nothing was written");
-        Self { reconciler, desired }
+        Self { reconciler: Some(reconciler), desired }
     }
 
     /// The state of the maps.
@@ -123,9 +133,17 @@ impl PacketPath {
     }
 
     /// The writer of the maps.
+    ///
+    /// # Panics
+    ///
+    /// Never: only `drop` takes it.
     #[must_use]
     pub fn reconciler(&self) -> &Reconciler<Kernel> {
-        &self.reconciler
+        self.reconciler.as_ref().expect("only `drop` takes it")
+    }
+
+    fn writer(&mut self) -> &mut Reconciler<Kernel> {
+        self.reconciler.as_mut().expect("only `drop` takes it")
     }
 
     /// Brings the maps to another state.
@@ -134,7 +152,7 @@ impl PacketPath {
     ///
     /// If the kernel refuses to.
     pub fn reach(&mut self, desired: Desired) {
-        let _ = self.reconciler.sync(&desired).unwrap_or_else(|error| panic!("sync: {error}"));
+        let _ = self.writer().sync(&desired).unwrap_or_else(|error| panic!("sync: {error}"));
         self.desired = desired;
     }
 
@@ -145,7 +163,8 @@ impl PacketPath {
     /// If the kernel refuses to.
     pub fn tick(&mut self, seconds: u32) {
         for _ in 0..seconds {
-            let tick = self.reconciler.tick(&self.desired);
+            let reconciler = self.reconciler.as_mut().expect("only `drop` takes it");
+            let tick = reconciler.tick(&self.desired);
             tick.unwrap_or_else(|error| panic!("tick: {error}"));
         }
     }
@@ -156,7 +175,7 @@ impl PacketPath {
     ///
     /// If the kernel refuses to.
     pub fn apply(&mut self, op: &Op) {
-        let written = self.reconciler.dataplane_mut().apply(op);
+        let written = self.writer().dataplane_mut().apply(op);
         written.unwrap_or_else(|error| panic!("{op:?}: {error}"));
     }
 
@@ -171,7 +190,7 @@ impl PacketPath {
         service: impl Fn(&mut service::Service),
         backend: impl Fn(&mut Line),
     ) {
-        let actual = self.reconciler.dataplane().read().expect("the maps");
+        let actual = self.reconciler().dataplane().read().expect("the maps");
         for (place, line) in actual.pool(key).into_values() {
             let mut line = *line;
             backend(&mut line);
@@ -188,7 +207,7 @@ impl PacketPath {
     ///
     /// If there is no such service, or the kernel refuses to.
     pub fn fill_ring(&mut self, key: &ServiceKey, state: State) {
-        let actual = self.reconciler.dataplane().read().expect("the maps");
+        let actual = self.reconciler().dataplane().read().expect("the maps");
         let entry = actual.services[key];
         let places = entry.ring_base..entry.ring_base + entry.ring_size;
         let slots = places.map(|place| (place, Slot::new(state))).collect();
@@ -219,7 +238,7 @@ impl PacketPath {
     /// If the kernel refuses to.
     pub fn run_only(&mut self, frame: &[u8]) -> (u32, Vec<u8>) {
         let mut out = vec![0; frame.len() + 256];
-        let program = self.reconciler.dataplane_mut().program().expect("the program");
+        let program = self.writer().dataplane_mut().program().expect("the program");
         let result = program
             .test_run(TestRunOptions {
                 data_in: Some(frame),
@@ -233,7 +252,7 @@ impl PacketPath {
 
     /// Every counter of the packet path.
     fn counters(&self) -> BTreeMap<String, u64> {
-        let kernel = self.reconciler.dataplane();
+        let kernel = self.reconciler().dataplane();
         let verdicts = kernel.verdicts().expect("the verdicts");
         let mut counters: BTreeMap<String, u64> = verdicts
             .into_iter()
@@ -257,7 +276,7 @@ impl PacketPath {
 
     /// Whose counter each is, as `ADDRESS:PORT`.
     fn owners(&self) -> BTreeMap<u32, String> {
-        let actual = self.reconciler.actual().expect("the maps");
+        let actual = self.reconciler().actual().expect("the maps");
         let owner = |line: &Line| SocketAddr::new(line.address.to_ip(), line.port.get());
         actual.backends.values().map(|line| (line.counter, owner(line).to_string())).collect()
     }

@@ -89,6 +89,11 @@ impl<D: Dataplane> Reconciler<D> {
         &mut self.dataplane
     }
 
+    /// The packet path alone.
+    pub fn into_dataplane(self) -> D {
+        self.dataplane
+    }
+
     /// The rings as the last round left them.
     pub fn rings(&self) -> &Rings {
         &self.rings
