@@ -131,6 +131,24 @@ pub struct End<'a> {
     pub name: &'a str,
 }
 
+impl End<'_> {
+    /// Moves an interface of this machine here.
+    pub fn take(&self, interface: &str) -> Result<(), Error> {
+        let Self { netns, name } = self;
+        let _: String = run(command("ip").args([
+            "link",
+            "set",
+            interface,
+            "down",
+            "netns",
+            &netns.name,
+            "name",
+            name,
+        ]))?;
+        netns.ip(&format!("link set {name} up"))
+    }
+}
+
 /// Joins two namespaces by a cable, plugged in at both ends.
 pub fn veth(a: End<'_>, b: End<'_>) -> Result<(), Error> {
     let _: String = run(command("ip")

@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// How long the daemon may take to answer after its start.
-const START: Duration = Duration::from_secs(20);
+/// Verifying the program takes most of a minute in an emulated machine.
+const START: Duration = Duration::from_secs(90);
 
 /// A daemon in the site's `lb` namespace. It is ended on drop; its pinned state goes with the site.
 #[derive(Debug)]

@@ -48,13 +48,16 @@ pub struct Options {
     pub webs: usize,
     /// The size of `/big` in bytes.
     pub big_bytes: usize,
+    /// Two interfaces of this machine that are joined by a cable, for the node and for the router
+    /// beside it; a veth pair is made if there are none.
+    pub cable: Option<[String; 2]>,
 }
 
 impl Options {
     /// Three web servers and 100 MB.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), webs: 3, big_bytes: 100_000_000 }
+        Self { prefix: prefix.into(), webs: 3, big_bytes: 100_000_000, cable: None }
     }
 }
 
@@ -88,7 +91,7 @@ impl Site {
         let (client, router, lb) = (netns("client")?, netns("router")?, netns("lb")?);
         build_router(&router)?;
         build_client(&client, &router)?;
-        build_lb(&lb, &router)?;
+        build_lb(&lb, &router, options.cable.as_ref())?;
         let pass = pass::attach(lb_userspace::dataplane::OBJECT, &router, "lb")?;
         let big = folder.path().join(BIG);
         write_big(&big, options.big_bytes).map_err(Error::file("write", &big))?;
@@ -190,14 +193,25 @@ fn build_client(client: &Netns, router: &Netns) -> Result<(), Error> {
 }
 
 /// Plugs a machine into the router's bridge.
-fn plug(netns: &Netns, router: &Netns, port: &str) -> Result<(), Error> {
-    veth(End { netns, name: "eth0" }, End { netns: router, name: port })?;
+fn plug(
+    netns: &Netns,
+    router: &Netns,
+    port: &str,
+    cable: Option<&[String; 2]>,
+) -> Result<(), Error> {
+    let ends = [End { netns, name: "eth0" }, End { netns: router, name: port }];
+    if let Some(cable) = cable {
+        cable.iter().zip(ends).try_for_each(|(end, to)| to.take(end))?;
+    } else {
+        let [ours, theirs] = ends;
+        veth(ours, theirs)?;
+    }
     router.ip(&format!("link set {port} master br0"))?;
     netns.checksum_in_software("eth0")
 }
 
-fn build_lb(lb: &Netns, router: &Netns) -> Result<(), Error> {
-    plug(lb, router, "lb")?;
+fn build_lb(lb: &Netns, router: &Netns, cable: Option<&[String; 2]>) -> Result<(), Error> {
+    plug(lb, router, "lb", cable)?;
     // What the router makes itself, or puts together and takes apart again, has checksums too.
     router.checksum_in_software("lb")?;
     addresses(lb, "eth0", &["10.0.0.2/24", "10.0.1.2/24"])?;
@@ -208,7 +222,7 @@ fn build_lb(lb: &Netns, router: &Netns) -> Result<(), Error> {
 
 fn build_web(web: &Netns, router: &Netns, index: usize) -> Result<(), Error> {
     let port = format!("web{index}");
-    plug(web, router, &port)?;
+    plug(web, router, &port, None)?;
     for conf in ["all", "eth0"] {
         web.sysctl(&format!("net/ipv4/conf/{conf}/arp_ignore"), "1")?;
         web.sysctl(&format!("net/ipv4/conf/{conf}/arp_announce"), "2")?;

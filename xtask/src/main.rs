@@ -8,6 +8,7 @@ mod lint;
 mod run;
 mod setup;
 mod test;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ enum Verb {
     Test(test::Options),
     /// Measure the packet path or the control plane on this machine
     Bench(bench::Options),
+    /// Run the node on other kernels, in virtual machines
+    Vm(vm::Options),
     /// Check format, lints and docs
     Lint,
     /// Do all that CI does
@@ -57,6 +60,7 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Run(options) => run::run(options),
         Verb::Test(options) => test::run(options),
         Verb::Bench(options) => bench::run(options),
+        Verb::Vm(options) => vm::run(options),
         Verb::Lint => lint::run(),
         Verb::Ci => ci::run(),
     }

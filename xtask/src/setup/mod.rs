@@ -22,6 +22,8 @@ pub(crate) struct Needs {
     pub(crate) clippy: bool,
     /// The programs that the demo and the tests run.
     pub(crate) programs: bool,
+    /// What virtual machines are made of.
+    pub(crate) machines: bool,
 }
 
 /// What builds the eBPF object.
@@ -34,7 +36,8 @@ pub(crate) struct Toolchain {
 
 /// `cargo xtask setup`: all that any verb needs.
 pub(crate) fn run() -> Result<()> {
-    let Toolchain { compiler, linker } = ensure(Needs { clippy: true, programs: true })?;
+    let Toolchain { compiler, linker } =
+        ensure(Needs { clippy: true, programs: true, machines: true })?;
     let Compiler { way, release, llvm } = compiler;
     let core = match way {
         Way::Debian => "Debian's rustc-web, with its prebuilt core",
@@ -49,13 +52,14 @@ pub(crate) fn run() -> Result<()> {
 /// Sees to it that everything needed is there. Where it all is, this costs a few short commands.
 pub(crate) fn ensure(needs: Needs) -> Result<Toolchain> {
     let host = Host::probe();
-    let programs = if needs.programs { programs::missing_packages() } else { Vec::new() };
+    let missing = || programs::missing_packages(needs.machines);
+    let programs = if needs.programs { missing() } else { Vec::new() };
     if !programs.is_empty() {
-        programs::explain_missing();
+        programs::explain_missing(needs.machines);
     }
     let toolchain = find_or_install(needs, &programs, &host)?;
     // They came with the toolchain's packages, if it took any.
-    let programs = if programs.is_empty() { programs } else { programs::missing_packages() };
+    let programs = if programs.is_empty() { programs } else { missing() };
     if !programs.is_empty() {
         host.install(&programs)?;
     }

@@ -21,26 +21,38 @@ const PROGRAMS: &[Program] = &[
     program("setarch", "util-linux", "pretends to be an old kernel"),
 ];
 
+const MACHINES: &[Program] = &[
+    program("qemu-system-x86_64", "qemu-system-x86", "runs virtual machines"),
+    program("busybox", "busybox-static", "is the shell of virtual machines"),
+    program("bash", "bash", "runs what backends need in virtual machines"),
+    program("cpio", "cpio", "packs what virtual machines boot"),
+    program("kmod", "kmod", "loads modules in virtual machines"),
+];
+
 const fn program(name: &'static str, package: &'static str, purpose: &'static str) -> Program {
     Program { name, package, purpose }
 }
 
-/// The packages of those programs that are not here.
-pub(crate) fn missing_packages() -> Vec<String> {
-    let mut packages = missing().map(|program| program.package.to_owned()).collect::<Vec<_>>();
+/// The packages of those programs that are not here; with `machines`, of what virtual machines take
+/// too.
+pub(crate) fn missing_packages(machines: bool) -> Vec<String> {
+    let mut packages =
+        missing(machines).map(|program| program.package.to_owned()).collect::<Vec<_>>();
     packages.dedup();
     packages
 }
 
 /// Says which programs are not here, and what they are for.
-pub(crate) fn explain_missing() {
-    for Program { name, purpose, .. } in missing() {
+pub(crate) fn explain_missing(machines: bool) {
+    for Program { name, purpose, .. } in missing(machines) {
         eprintln!("xtask: {name} is missing: it {purpose}");
     }
 }
 
-fn missing() -> impl Iterator<Item = &'static Program> {
-    PROGRAMS.iter().filter(|program| workspace::find_program(program.name).is_none())
+fn missing(machines: bool) -> impl Iterator<Item = &'static Program> {
+    let machines = if machines { MACHINES } else { &[] };
+    let wanted = PROGRAMS.iter().chain(machines);
+    wanted.filter(|program| workspace::find_program(program.name).is_none())
 }
 
 /// What there must be, for people.

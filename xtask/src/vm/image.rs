@@ -1,0 +1,170 @@
+//! A guest's initramfs: a shell, the programs that the lab calls with their libraries, the programs
+//! under test, and the modules of the kernel.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result};
+
+use super::{archive::Kernel, programs::Programs};
+use crate::{exec, workspace};
+
+const INIT: &str = include_str!("init.sh");
+/// What the lab calls in a guest.
+const TOOLS: &[&str] = &["ip", "nsenter", "ethtool", "nginx", "curl", "kmod", "bash"];
+/// The shell's own programs.
+const APPLETS: &[&str] = &[
+    "sh", "mount", "mkdir", "uname", "cat", "ln", "stat", "hostname", "poweroff", "sysctl", "dmesg",
+];
+/// The modules that a guest may need; what they need comes along.
+const MODULES: &[&str] = &[
+    "virtio_pci",
+    "virtio_net",
+    "veth",
+    "bridge",
+    "8021q",
+    "ipip",
+    "sit",
+    "ip6_tunnel",
+    "fou",
+    "fou6",
+];
+
+/// Makes the image of a kernel.
+pub(crate) fn make(kernel: &Kernel, programs: &Programs, folder: &Path) -> Result<PathBuf> {
+    let root = folder.join("root");
+    if root.exists() {
+        fs::remove_dir_all(&root)?;
+    }
+    for place in ["bin", "sbin", "proc", "sys", "dev", "tmp", "run", "etc", "var/log", "var/lib"] {
+        fs::create_dir_all(root.join(place))?;
+    }
+    users(&root)?;
+    shell(&root)?;
+    for tool in TOOLS {
+        add(&root, &tool_path(tool)?, tool)?;
+    }
+    for link in ["modprobe", "depmod"] {
+        symlink("/bin/kmod", root.join("sbin").join(link))?;
+    }
+    add(&root, &programs.lb, "lb")?;
+    add(&root, &programs.packet, "packet")?;
+    add(&root, &programs.vm, "vm")?;
+    let budget = workspace::root().join("tests/budget.toml");
+    let _ = fs::copy(budget, root.join("etc/budget.toml"))?;
+    modules(&root, kernel)?;
+    let init = root.join("init");
+    fs::write(&init, INIT)?;
+    fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
+    pack(&root, &folder.join("initramfs.cpio"))
+}
+
+/// nginx looks its users up.
+fn users(root: &Path) -> Result<()> {
+    let passwd = "root:x:0:0:root:/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n\
+                  nobody:x:65534:65534::/:/bin/sh\n";
+    fs::write(root.join("etc/passwd"), passwd)?;
+    fs::write(root.join("etc/group"), "root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n")?;
+    Ok(())
+}
+
+fn shell(root: &Path) -> Result<()> {
+    add(root, &tool_path("busybox")?, "busybox")?;
+    for applet in APPLETS {
+        symlink("busybox", root.join("bin").join(applet))?;
+    }
+    Ok(())
+}
+
+fn tool_path(name: &str) -> Result<PathBuf> {
+    workspace::find_program(name).with_context(|| format!("{name} is not installed"))
+}
+
+/// Copies a program, and its libraries to where they are here.
+fn add(root: &Path, program: &Path, name: &str) -> Result<()> {
+    let to = root.join("bin").join(name);
+    let _ = fs::copy(program, &to)
+        .with_context(|| format!("cannot copy {} to {}", program.display(), to.display()))?;
+    // `ldd` fails for what is linked statically.
+    let libraries = exec::output(Command::new("ldd").arg(program)).unwrap_or_default();
+    for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
+        let to = root.join(library.trim_start_matches('/'));
+        if !to.exists() {
+            let folder = to.parent().context("a library lies in a folder")?;
+            fs::create_dir_all(folder)?;
+            let _ = fs::copy(library, &to).with_context(|| format!("cannot copy {library}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The modules with all that they need, and their index.
+fn modules(root: &Path, kernel: &Kernel) -> Result<()> {
+    let Kernel { release, modules: from, .. } = kernel;
+    let to = root.join("lib/modules").join(release);
+    let index = index(kernel)?;
+    for file in closure(&index) {
+        let place = to.join(&file);
+        fs::create_dir_all(place.parent().context("a module lies in a folder")?)?;
+        let _ = fs::copy(from.join(&file), &place)?;
+    }
+    for list in ["modules.builtin", "modules.order", "modules.builtin.modinfo"] {
+        if from.join(list).exists() {
+            let _ = fs::copy(from.join(list), to.join(list))?;
+        }
+    }
+    let _ = exec::output(Command::new(tool_path("depmod")?).arg("-b").arg(root).arg(release))?;
+    Ok(())
+}
+
+/// `modules.dep` of all the kernel's modules.
+fn index(kernel: &Kernel) -> Result<String> {
+    let path = kernel.modules.join("modules.dep");
+    if !path.exists() {
+        // `…/usr/lib/modules/RELEASE` or `…/lib/modules/RELEASE`.
+        let base = kernel.modules.ancestors().nth(3).context("modules lie below a root")?;
+        let mut depmod = Command::new(tool_path("depmod")?);
+        let _ = exec::output(depmod.arg("-b").arg(base).arg(&kernel.release))?;
+    }
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The files of the wanted modules and of those that they need. What is not there is built in.
+fn closure(index: &str) -> BTreeSet<String> {
+    let is_wanted = |file: &str| {
+        let name = file.rsplit('/').next().and_then(|name| name.split(".ko").next());
+        name.is_some_and(|name| MODULES.contains(&name))
+    };
+    let lines = index.lines().filter_map(|line| line.split_once(':'));
+    let wanted = lines.filter(|(file, _)| is_wanted(file));
+    wanted
+        .flat_map(|(file, needs)| std::iter::once(file).chain(needs.split_whitespace()))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn pack(root: &Path, image: &Path) -> Result<PathBuf> {
+    let script = "find . -print0 | cpio --null --create --format=newc --quiet > \"$0\"";
+    exec::run(Command::new("sh").args(["-c", script]).arg(image).current_dir(root))?;
+    Ok(image.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_bring_what_they_need() {
+        let index = "kernel/net/fou.ko.xz: kernel/net/udp_tunnel.ko.xz kernel/net/x.ko.xz\n\
+                     kernel/net/udp_tunnel.ko.xz:\nkernel/drivers/dvb.ko.xz:\n";
+        let files: Vec<String> = closure(index).into_iter().collect();
+        let expected =
+            ["kernel/net/fou.ko.xz", "kernel/net/udp_tunnel.ko.xz", "kernel/net/x.ko.xz"];
+        assert_eq!(files, expected);
+    }
+}
