@@ -46,21 +46,35 @@ pub fn key(service: &Service, packet: &Packet) -> FlowKey {
 #[inline(always)]
 #[must_use]
 pub fn decide(service: &Service, key: &FlowKey, slot: Slot, moment: Moment) -> Choice {
-    Choice::from_word(decided(service, key, slot.word(), moment as u32))
+    Choice::from_word(lb_decide(service, key, slot.word(), moment as u32))
 }
 
 /// As [`decide`], for a packet that only speaks of the flow: nothing is remembered of it.
 #[inline(always)]
 #[must_use]
 pub fn look_up(service: &Service, key: &FlowKey, slot: Slot) -> Choice {
-    let mut memory = ReadOnly(Maps { service, key, now: now() });
-    choose(slot.state(), Moment::Amid, service.on_down, &mut memory)
+    Choice::from_word(lb_look_up(service, key, slot.word()))
 }
 
-/// A function of its own, so that the path of stable slots stays short; all in words, as the
-/// verifier wants what functions take and give.
+/// What the verifier asks for of the functions that it knows by name: a comparison with null.
+macro_rules! given {
+    ($($pointer:ident),+) => { $(
+        // SAFETY: the callers give references.
+        let Some($pointer) = (unsafe { $pointer.as_ref() }) else { return Choice::None.word() };
+    )+ };
+}
+
+/// A function that the verifier knows by name: it walks it once, and not again for each way in
+/// which a packet can get here. All in words, as it wants what such functions take and give.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn decided(service: &Service, key: &FlowKey, slot: u32, moment: u32) -> u32 {
+extern "C" fn lb_decide(
+    service: *const Service,
+    key: *const FlowKey,
+    slot: u32,
+    moment: u32,
+) -> u32 {
+    given!(service, key);
     let moment = match moment {
         OPENING => Moment::Opening,
         CLOSING => Moment::Closing,
@@ -72,6 +86,15 @@ fn decided(service: &Service, key: &FlowKey, slot: u32, moment: u32) -> u32 {
 
 const OPENING: u32 = Moment::Opening as u32;
 const CLOSING: u32 = Moment::Closing as u32;
+
+/// Likewise.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lb_look_up(service: *const Service, key: *const FlowKey, slot: u32) -> u32 {
+    given!(service, key);
+    let mut memory = ReadOnly(Maps { service, key, now: now() });
+    choose(Slot::from_word(slot).state(), Moment::Amid, service.on_down, &mut memory).word()
+}
 
 #[inline(always)]
 fn now() -> u32 {

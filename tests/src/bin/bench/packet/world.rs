@@ -51,6 +51,8 @@ pub(super) struct Spec {
     pub(super) services: u32,
     /// Hundredths of the slots.
     pub(super) moving: u32,
+    /// Whether all that comes are SYNs.
+    pub(super) opening: bool,
 }
 
 /// The VIP of a service.
