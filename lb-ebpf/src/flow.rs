@@ -80,7 +80,7 @@ extern "C" fn lb_decide(
         CLOSING => Moment::Closing,
         _ => Moment::Amid,
     };
-    let mut memory = Maps { service, key, now: now() };
+    let mut memory = Maps::new(service, key);
     choose(Slot::from_word(slot).state(), moment, service.on_down, &mut memory).word()
 }
 
@@ -92,13 +92,8 @@ const CLOSING: u32 = Moment::Closing as u32;
 #[inline(never)]
 extern "C" fn lb_look_up(service: *const Service, key: *const FlowKey, slot: u32) -> u32 {
     given!(service, key);
-    let mut memory = ReadOnly(Maps { service, key, now: now() });
+    let mut memory = ReadOnly(Maps::new(service, key));
     choose(Slot::from_word(slot).state(), Moment::Amid, service.on_down, &mut memory).word()
-}
-
-#[inline(always)]
-fn now() -> u32 {
-    CLOCK.get(0).map_or(0, |clock| clock[0])
 }
 
 /// The maps as memory of one flow.
@@ -106,13 +101,23 @@ struct Maps<'a> {
     service: &'a Service,
     key: &'a FlowKey,
     now: u32,
+    /// The flow's entry, once it was looked up.
+    entry: Option<*mut Flow>,
+}
+
+impl<'a> Maps<'a> {
+    #[inline(always)]
+    fn new(service: &'a Service, key: &'a FlowKey) -> Self {
+        Self { service, key, now: CLOCK.get(0).map_or(0, |clock| clock[0]), entry: None }
+    }
 }
 
 impl Memory for Maps<'_> {
     #[inline(always)]
     fn flow(&mut self) -> Option<Flow> {
+        self.entry = FLOWS.get_ptr_mut(self.key);
         // SAFETY: eight bytes of integers; a torn value is one of a flow that has just changed.
-        unsafe { FLOWS.get(self.key) }.copied()
+        self.entry.map(|entry| unsafe { *entry })
     }
 
     #[inline(always)]
@@ -123,9 +128,9 @@ impl Memory for Maps<'_> {
 
     #[inline(always)]
     fn touch(&mut self, closing: bool) {
-        let Some(flow) = FLOWS.get_ptr_mut(self.key) else { return };
+        let Some(entry) = self.entry else { return };
         // SAFETY: words that every CPU may store, whoever is last.
-        let flow = unsafe { &mut *flow };
+        let flow = unsafe { &mut *entry };
         if flow.seen != self.now {
             flow.seen = self.now;
         }
@@ -138,7 +143,7 @@ impl Memory for Maps<'_> {
     fn remember(&mut self, backend: Index, closing: bool) -> bool {
         let phase = if closing { Phase::CLOSING } else { Phase::OPEN };
         let flow = Flow { backend, phase, seen: self.now };
-        if let Some(existing) = FLOWS.get_ptr_mut(self.key) {
+        if let Some(existing) = self.entry {
             // SAFETY: as above.
             unsafe { *existing = flow };
             return true;

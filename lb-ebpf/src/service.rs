@@ -28,7 +28,11 @@ pub fn find(
     if is_of(line, vip, port, protocol) {
         return Some(&line.service);
     }
-    if line.occupancy == Occupancy::EMPTY && !ranges {
+    let begins_empty = |port| {
+        let line = SERVICES.get(home(vip, port, protocol) & mask);
+        line.is_none_or(|line| line.occupancy == Occupancy::EMPTY)
+    };
+    if line.occupancy == Occupancy::EMPTY && (!ranges || begins_empty(Port::ZERO)) {
         return None;
     }
     let place = lb_find(vip, Ends { port, protocol, ranges }.word(), mask);
