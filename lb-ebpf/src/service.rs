@@ -35,7 +35,9 @@ pub fn find(
     if line.occupancy == Occupancy::EMPTY && (!ranges || begins_empty(Port::ZERO)) {
         return None;
     }
-    let place = lb_find(vip, Ends { port, protocol, ranges }.word(), mask);
+    // A copy, for the reason that `Packet::copy` has.
+    let vip = *vip;
+    let place = lb_find(&raw const vip, Ends { port, protocol, ranges }.word(), mask);
     if place == NOWHERE { None } else { SERVICES.get(place).map(|line| &line.service) }
 }
 

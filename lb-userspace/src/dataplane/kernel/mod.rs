@@ -13,9 +13,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use aya::{
     Ebpf,
-    maps::{
-        Array, DevMapHash, LpmTrie, Map, MapData, PerCpuArray, PerCpuValues, lpm_trie,
-    },
+    maps::{Array, DevMapHash, LpmTrie, Map, MapData, PerCpuArray, PerCpuValues, lpm_trie},
     programs::Xdp,
 };
 use lb_common::{
