@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod ci;
 mod exec;
+mod fuzz;
 mod lint;
 mod run;
 mod setup;
@@ -34,6 +35,8 @@ enum Verb {
     Test(test::Options),
     /// Measure the packet path or the control plane on this machine
     Bench(bench::Options),
+    /// Look for bytes that the parser mistakes
+    Fuzz(fuzz::Options),
     /// Check format, lints and docs
     Lint,
     /// Do all that CI does
@@ -57,6 +60,7 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Run(options) => run::run(options),
         Verb::Test(options) => test::run(options),
         Verb::Bench(options) => bench::run(options),
+        Verb::Fuzz(options) => fuzz::run(options),
         Verb::Lint => lint::run(),
         Verb::Ci => ci::run(),
     }

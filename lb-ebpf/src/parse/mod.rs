@@ -62,6 +62,18 @@ pub enum Family {
     V6,
 }
 
+impl Family {
+    /// The number that an IP header has, and a prefix in the maps.
+    #[inline(always)]
+    #[must_use]
+    pub const fn version(self) -> u32 {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 6,
+        }
+    }
+}
+
 /// Which part of a datagram a packet is. The identification stands as in
 /// [`lb_common::fragment::FragmentKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -199,7 +199,10 @@ impl Dataplane for Kernel {
             Op::RemoveRoute(prefix) => {
                 self.routes.remove(&trie(prefix)).map_err(map(names::ROUTES))
             }
-            Op::Deny(prefix) => self.denied.insert(&trie(prefix), 1, 0).map_err(map(names::DENIED)),
+            Op::Deny(prefix) => {
+                let version = prefix.address.version();
+                self.denied.insert(&trie(prefix), version, 0).map_err(map(names::DENIED))
+            }
             Op::Allow(prefix) => self.denied.remove(&trie(prefix)).map_err(map(names::DENIED)),
             Op::PutDevice(interface) => self
                 .devices
