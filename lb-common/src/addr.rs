@@ -78,6 +78,14 @@ impl Addr {
         a | b | (c ^ Self::MAPPED) == 0
     }
 
+    /// The version of the address's IP. A set of prefixes holds it beside each of them: an IPv6
+    /// prefix such as `::/0` covers the mapped addresses as well, and is not meant to.
+    #[inline(always)]
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        if self.is_v4() { 4 } else { 6 }
+    }
+
     /// The address in std's type, with IPv4 unmapped.
     #[must_use]
     pub fn to_ip(&self) -> IpAddr {

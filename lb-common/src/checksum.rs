@@ -58,8 +58,10 @@ impl Delta {
 #[inline(always)]
 #[must_use]
 pub const fn update(checksum: [u8; 2], delta: Delta) -> [u8; 2] {
-    let sum = !u16::from_ne_bytes(checksum) as u32 + delta.0 as u32;
-    (!((sum & 0xffff) as u16 + (sum >> 16) as u16)).to_ne_bytes()
+    let sum = !u16::from_ne_bytes(checksum) as u64 + delta.0 as u64;
+    // The end-around carry as a product: of a sum, the compiler makes a branch that no processor
+    // can predict.
+    (!(((sum * 0x1_0001) >> 16) as u16)).to_ne_bytes()
 }
 
 /// Applies a rewrite to a UDP checksum over IPv4, where zero says "none" and stays, and a computed

@@ -31,6 +31,8 @@ pub const RINGS: &str = "RINGS";
 pub const BACKENDS: &str = "BACKENDS";
 /// `ReplyKey` → `Reply`.
 pub const REPLIES: &str = "REPLIES";
+/// Which keys of [`REPLIES`] there may be: two `u32` of bits an entry; mmapped.
+pub const REPLY_FILTER: &str = "REPLY_FILTER";
 /// Destination prefixes → `NextHop`, for the answers of NAT backends.
 pub const ROUTES: &str = "ROUTES";
 /// Interfaces that packets may leave by.
@@ -61,6 +63,7 @@ pub const PINNED: &[&str] = &[
     RINGS,
     BACKENDS,
     REPLIES,
+    REPLY_FILTER,
     ROUTES,
     DEVICES,
     FLOWS,

@@ -258,6 +258,10 @@ impl Service {
     }
 }
 
+/// The bits of the filter before the table of NAT backends' answers, a power of two: 32 KiB, which
+/// caches hold.
+pub const REPLY_BITS: u32 = 1 << 18;
+
 /// What names a NAT backend in its answers: source address, source port, protocol.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -278,6 +282,13 @@ impl ReplyKey {
     #[must_use]
     pub const fn new(backend: Addr, port: Port, protocol: Protocol) -> Self {
         Self { backend, port, protocol, padding: 0 }
+    }
+
+    /// The key's bit in the filter, which other keys may share.
+    #[inline(always)]
+    #[must_use]
+    pub const fn bit(&self) -> u32 {
+        home(&self.backend, self.port, self.protocol) % REPLY_BITS
     }
 }
 

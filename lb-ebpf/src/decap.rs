@@ -29,7 +29,7 @@ use crate::{
 #[btf_map]
 static DECAP_SETTINGS: Array<DecapSettings, 1> = Array::new();
 
-/// The nodes' prefixes; the value says nothing.
+/// The nodes' prefixes, with their [`Addr::version`].
 #[btf_map]
 static DECAP_SOURCES: LpmTrie<Addr, u32, 1024> = LpmTrie::new();
 
@@ -55,7 +55,8 @@ pub fn process(buffer: &mut impl Buffer) -> Result<DecapVerdict, DecapVerdict> {
     let frame = &mut buffer.frame();
     let (l3, outer) = parse::network(frame).map_err(outer_fault)?;
     let tunnel = Tunnel::find(frame, &outer)?;
-    if DECAP_SOURCES.get(&lpm::Host::new(outer.source).key).is_none() {
+    let version = DECAP_SOURCES.get(&lpm::Host::new(outer.source).key);
+    if version.is_none_or(|version| *version != outer.family.version()) {
         return Err(DecapVerdict::OtherSource);
     }
     tunnel.check_inner(frame)?;
@@ -134,21 +135,13 @@ impl Tunnel {
                 (ip.vcf[0] >> 4, true, Ipv6Hdr::LEN + payload_len)
             }
         };
-        if version != self.version() {
+        if u32::from(version) != self.family.version() {
             return Err(DecapVerdict::BadInnerVersion);
         }
         if !is_sound || self.start + len > self.end {
             return Err(DecapVerdict::BadInnerLength);
         }
         Ok(())
-    }
-
-    #[inline(always)]
-    const fn version(&self) -> u8 {
-        match self.family {
-            Family::V4 => 4,
-            Family::V6 => 6,
-        }
     }
 
     /// Tells the packet inside what the tunnel's way experienced.

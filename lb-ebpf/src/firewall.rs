@@ -5,7 +5,7 @@ use lb_common::{addr::Addr, verdict::Verdict};
 
 use crate::{lpm, parse::Packet};
 
-/// Denied source prefixes; the value says nothing.
+/// Denied source prefixes, with their [`Addr::version`].
 #[btf_map]
 static DENIED: LpmTrie<Addr, u32, 16384> = LpmTrie::new();
 
@@ -13,7 +13,7 @@ static DENIED: LpmTrie<Addr, u32, 16384> = LpmTrie::new();
 #[inline(always)]
 pub fn admit(packet: &Packet) -> Result<(), Verdict> {
     match DENIED.get(&lpm::Host::new(packet.source).key) {
-        Some(_) => Err(Verdict::Denied),
-        None => Ok(()),
+        Some(version) if *version == packet.family.version() => Err(Verdict::Denied),
+        _ => Ok(()),
     }
 }

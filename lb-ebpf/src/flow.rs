@@ -46,36 +46,54 @@ pub fn key(service: &Service, packet: &Packet) -> FlowKey {
 #[inline(always)]
 #[must_use]
 pub fn decide(service: &Service, key: &FlowKey, slot: Slot, moment: Moment) -> Choice {
-    Choice::from_word(decided(service, key, slot.word(), moment as u32))
+    Choice::from_word(lb_decide(service, key, slot.word(), moment as u32))
 }
 
 /// As [`decide`], for a packet that only speaks of the flow: nothing is remembered of it.
 #[inline(always)]
 #[must_use]
 pub fn look_up(service: &Service, key: &FlowKey, slot: Slot) -> Choice {
-    let mut memory = ReadOnly(Maps { service, key, now: now() });
-    choose(slot.state(), Moment::Amid, service.on_down, &mut memory)
+    Choice::from_word(lb_look_up(service, key, slot.word()))
 }
 
-/// A function of its own, so that the path of stable slots stays short; all in words, as the
-/// verifier wants what functions take and give.
+/// What the verifier asks for of the functions that it knows by name: a comparison with null.
+macro_rules! given {
+    ($($pointer:ident),+) => { $(
+        // SAFETY: the callers give references.
+        let Some($pointer) = (unsafe { $pointer.as_ref() }) else { return Choice::None.word() };
+    )+ };
+}
+
+/// A function that the verifier knows by name: it walks it once, and not again for each way in
+/// which a packet can get here. All in words, as it wants what such functions take and give.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn decided(service: &Service, key: &FlowKey, slot: u32, moment: u32) -> u32 {
+extern "C" fn lb_decide(
+    service: *const Service,
+    key: *const FlowKey,
+    slot: u32,
+    moment: u32,
+) -> u32 {
+    given!(service, key);
     let moment = match moment {
         OPENING => Moment::Opening,
         CLOSING => Moment::Closing,
         _ => Moment::Amid,
     };
-    let mut memory = Maps { service, key, now: now() };
+    let mut memory = Maps::new(service, key);
     choose(Slot::from_word(slot).state(), moment, service.on_down, &mut memory).word()
 }
 
 const OPENING: u32 = Moment::Opening as u32;
 const CLOSING: u32 = Moment::Closing as u32;
 
-#[inline(always)]
-fn now() -> u32 {
-    CLOCK.get(0).map_or(0, |clock| clock[0])
+/// Likewise.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lb_look_up(service: *const Service, key: *const FlowKey, slot: u32) -> u32 {
+    given!(service, key);
+    let mut memory = ReadOnly(Maps::new(service, key));
+    choose(Slot::from_word(slot).state(), Moment::Amid, service.on_down, &mut memory).word()
 }
 
 /// The maps as memory of one flow.
@@ -83,13 +101,23 @@ struct Maps<'a> {
     service: &'a Service,
     key: &'a FlowKey,
     now: u32,
+    /// The flow's entry, once it was looked up.
+    entry: Option<*mut Flow>,
+}
+
+impl<'a> Maps<'a> {
+    #[inline(always)]
+    fn new(service: &'a Service, key: &'a FlowKey) -> Self {
+        Self { service, key, now: CLOCK.get(0).map_or(0, |clock| clock[0]), entry: None }
+    }
 }
 
 impl Memory for Maps<'_> {
     #[inline(always)]
     fn flow(&mut self) -> Option<Flow> {
+        self.entry = FLOWS.get_ptr_mut(self.key);
         // SAFETY: eight bytes of integers; a torn value is one of a flow that has just changed.
-        unsafe { FLOWS.get(self.key) }.copied()
+        self.entry.map(|entry| unsafe { *entry })
     }
 
     #[inline(always)]
@@ -100,9 +128,9 @@ impl Memory for Maps<'_> {
 
     #[inline(always)]
     fn touch(&mut self, closing: bool) {
-        let Some(flow) = FLOWS.get_ptr_mut(self.key) else { return };
+        let Some(entry) = self.entry else { return };
         // SAFETY: words that every CPU may store, whoever is last.
-        let flow = unsafe { &mut *flow };
+        let flow = unsafe { &mut *entry };
         if flow.seen != self.now {
             flow.seen = self.now;
         }
@@ -115,7 +143,7 @@ impl Memory for Maps<'_> {
     fn remember(&mut self, backend: Index, closing: bool) -> bool {
         let phase = if closing { Phase::CLOSING } else { Phase::OPEN };
         let flow = Flow { backend, phase, seen: self.now };
-        if let Some(existing) = FLOWS.get_ptr_mut(self.key) {
+        if let Some(existing) = self.entry {
             // SAFETY: as above.
             unsafe { *existing = flow };
             return true;

@@ -85,6 +85,11 @@ pub fn message(frame: &Frame, packet: &Packet) -> Result<Message, Verdict> {
 #[inline(always)]
 pub fn embedded(frame: &Frame, packet: &Packet) -> Result<Embedded, Verdict> {
     let l3 = packet.l4 + ICMP;
+    // What the frame has behind the packet is no part of it.
+    let ip_len = if packet.family == Family::V4 { Ipv4Hdr::LEN } else { Ipv6Hdr::LEN };
+    if l3 + ip_len > packet.end {
+        return Err(Verdict::ShortIcmp);
+    }
     let Header { source, client, protocol, l4 } = match packet.family {
         Family::V4 => v4(frame, l3)?,
         Family::V6 => v6(frame, l3, packet.end)?,

@@ -34,10 +34,10 @@ pub fn process(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
         firewall::admit(&packet)?;
     }
     if let Part::Later(_) = packet.part {
-        return rare::follow(buffer, &packet);
+        return rare::follow(buffer, &packet.copy());
     }
     if !matches!(packet.protocol, Protocol::TCP | Protocol::UDP) {
-        return rare::message(buffer, &packet);
+        return rare::message(buffer, &packet.copy());
     }
     let (vip, port) = (&packet.destination, packet.destination_port);
     match service::find(vip, port, packet.protocol, settings) {
@@ -60,11 +60,11 @@ fn request(
     let place = backend::place(service, index);
     let backend = backend::at(place)?;
     if let Part::First(_) = packet.part {
-        fragment::remember(packet, service, place, hash);
+        fragment::remember(&packet.copy(), service, place, hash);
     }
     let room = forward::room(service, backend);
     if packet.end - packet.l3 > room {
-        return Err(answer::too_big(buffer, packet, settings, room));
+        return Err(answer::too_big(buffer, &packet.copy(), settings, room));
     }
     let bytes = stats::bytes(&buffer.frame(), packet);
     let egress = forward::to_backend(buffer, packet, service, backend, hash, settings)?;
@@ -88,7 +88,7 @@ fn choose(
     match flow::decide(service, &flow::key(service, packet), slot, packet.moment) {
         Choice::Backend(index) => Ok(index),
         Choice::None => Err(Verdict::NoBackend),
-        Choice::Refuse => Err(answer::refuse(buffer, packet, settings)),
+        Choice::Refuse => Err(answer::refuse(buffer, &packet.copy(), settings)),
         Choice::Drop => Err(Verdict::BackendDown),
     }
 }
@@ -106,7 +106,7 @@ fn answer(
     let reply = reply::find(packet)?;
     let next_hop = reply::route(packet)?;
     if let Part::First(_) = packet.part {
-        fragment::remember_reply(packet, reply);
+        fragment::remember_reply(&packet.copy(), reply);
     }
     let bytes = stats::bytes(&buffer.frame(), packet);
     let egress = forward::to_client(buffer, packet, reply, next_hop)?;

@@ -1,6 +1,6 @@
 //! A backend's program: what comes out of a tunnel, what stays in it, and what ends there.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
 use aya::programs::{TestRun, TestRunOptions};
 use lb_common::{
@@ -31,14 +31,21 @@ struct Row {
     left: Option<Vec<u8>>,
 }
 
-fn load() -> Decap {
-    let prefix = |address: IpAddr, length| Prefix::new(address, length).unwrap();
-    let sources = vec![prefix([10, 0, 0, 0].into(), 24), prefix("fd00::".parse().unwrap(), 64)];
+fn load(sources: Vec<Prefix>) -> Decap {
     Decap::load(&Options { sources, gue_port: PORT, mode: AttachMode::Native }).unwrap()
 }
 
+fn prefix(address: &str, length: u8) -> Prefix {
+    Prefix::new(address.parse().unwrap(), length).unwrap()
+}
+
 fn run(rows: &[Row]) {
-    let mut decap = load();
+    run_from(vec![prefix("10.0.0.0", 24), prefix("fd00::", 64)], rows);
+}
+
+/// Runs rows where tunnels are taken from these.
+fn run_from(sources: Vec<Prefix>, rows: &[Row]) {
+    let mut decap = load(sources);
     let failures: Vec<_> = rows.iter().filter_map(|row| failure(&mut decap, row)).collect();
     assert!(failures.is_empty(), "{}", failures.concat());
 }
@@ -184,6 +191,16 @@ fn congestion_on_the_way_is_told_to_the_packet_inside() {
         }
     }
     run(&rows);
+}
+
+#[test]
+fn nodes_of_one_family_do_not_stand_for_the_other() {
+    let inner = inner4().bytes();
+    let (tunnel4, tunnel6) = (Tunnel::ipip(NODE4, BACKEND4), Tunnel::ipip(NODE6, BACKEND6));
+    let other = |tunnel: &Tunnel| untouched("any", tunnel.wrap(&inner), DecapVerdict::OtherSource);
+    let own = |tunnel: &Tunnel| unwrapped("any", tunnel, &inner);
+    run_from(vec![prefix("0.0.0.0", 0)], &[own(&tunnel4), other(&tunnel6)]);
+    run_from(vec![prefix("::", 0)], &[other(&tunnel4), own(&tunnel6)]);
 }
 
 #[test]

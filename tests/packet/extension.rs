@@ -106,12 +106,15 @@ fn chains_that_lead_nowhere_have_their_verdict() {
         frame[IPV6 + 1] = 200;
         frame
     };
+    // A source route, if padding counted.
+    let padded = [cut(0, ROUTING), routing(1).1].concat();
     let cases = [
         case("ext: source route", &[routing(1)], Verdict::ExtensionChain),
         case("ext: too many", &six, Verdict::ExtensionChain),
         case("ext: unknown", &[header(AUTHENTICATION, 4)], Verdict::NotTcpOrUdp),
         Case::stopped("ext: cut", cut(7, HOP_BY_HOP), Verdict::BadExtension),
         Case::stopped("ext: none", cut(0, ROUTING), Verdict::BadExtension),
+        Case::stopped("ext: in the padding", padded, Verdict::BadExtension),
         Case::stopped("ext: beyond the packet", beyond, Verdict::BadExtension),
         Case::stopped("ext: nothing behind", cut(8, TCP), Verdict::ShortTcp),
     ];

@@ -214,6 +214,25 @@ fn what_is_too_short_or_leads_nowhere_is_dropped() {
     case::run(&mut site::load(), &rows);
 }
 
+/// An Ethernet frame may be longer than its packet: the padding says nothing, whatever is in it.
+#[test]
+fn padding_is_not_part_of_an_error() {
+    let mut cases = Vec::new();
+    let other_version = [0x50; 60];
+    for (vip, header) in [(L2_VIP4, 20), (L2_VIP6, 40), (NAT_VIP4, 20), (NAT_VIP6, 40)] {
+        let about = embedded(&answer(Transport::TcpAck, vip), 20);
+        for len in [0, header - 1, header, header + 7] {
+            let mut given = error(fragmentation_needed(vip), vip, &about[..len], 64);
+            given.extend(&about[len..]);
+            cases.push(Case::stopped("icmp: quote in the padding", given, Verdict::ShortIcmp));
+        }
+        let mut given = error(fragmentation_needed(vip), vip, &[], 64);
+        given.extend(other_version);
+        cases.push(Case::stopped("icmp: another's padding", given, Verdict::ShortIcmp));
+    }
+    case::run(&mut site::load(), &cases);
+}
+
 /// Of a slot that has changed, memory says whose a flow is; an error adds nothing to it.
 #[test]
 fn errors_of_moved_flows_go_to_their_own_backend() {

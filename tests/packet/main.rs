@@ -5,6 +5,7 @@ mod agree;
 mod answer;
 mod budget;
 mod decap;
+mod differential;
 mod echo;
 mod extension;
 mod flood;

@@ -1,10 +1,14 @@
 //! What is not for a service passes untouched; what is denied does not.
 
-use lb_common::verdict::Verdict;
+use std::net::IpAddr;
+
+use lb_common::{route::Prefix, verdict::Verdict};
 use lb_tests::{
     case::{self, Case},
     packet::{Packet, Transport},
+    packet_path::PacketPath,
 };
+use lb_userspace::desired::Desired;
 
 use crate::site::{self, CLIENT4, CLIENT6, DENIED4, DENIED6, L2_VIP4, L2_VIP6};
 
@@ -58,4 +62,22 @@ fn denied_prefixes_are_refused_and_their_neighbours_are_not() {
         case("v6 beside it", tcp("[2001:db8:bae::1]:1", "[2001:db8::9]:1"), Verdict::NoService),
     ];
     case::run(&mut site::load(), &cases);
+}
+
+/// The map has IPv4 addresses in their mapped form, which `::/0` covers.
+#[test]
+fn to_deny_all_of_one_family_denies_none_of_the_other() {
+    let all = |any: &str| Prefix::new(any.parse::<IpAddr>().unwrap(), 0).unwrap();
+    let (v4, v6) = (all("0.0.0.0"), all("::"));
+    for denied in [&[][..], &[v4], &[v6], &[v4, v6]] {
+        let denied = denied.iter().copied().collect();
+        let mut path = PacketPath::load(Desired { denied, ..site::desired() });
+        let is_denied = |prefix| path.desired().denied.contains(prefix);
+        let verdict = |prefix| if is_denied(prefix) { Verdict::Denied } else { Verdict::NoService };
+        let cases = [
+            Case::stopped("all of IPv4", tcp(CLIENT4, "203.0.113.99:1"), verdict(&v4)),
+            Case::stopped("all of IPv6", tcp(CLIENT6, "[2001:db8::9]:1"), verdict(&v6)),
+        ];
+        case::run(&mut path, &cases);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use crate::{
-    build, exec, lint, run,
+    build, exec, fuzz, lint, run,
     setup::{self, Needs},
     test, vm,
 };
@@ -22,6 +22,7 @@ pub(crate) fn run() -> Result<()> {
     step(start, "clippy on the BPF target", || lint::bpf(&toolchain))?;
     step(start, "docs", lint::docs)?;
     step(start, "tests on the host", || test::host(&[]))?;
+    step(start, "fuzzing the parser", || fuzz::run(fuzz::Options::default()))?;
     step(start, "tests in the kernel", || test::kernel(&[]))?;
     step(start, "tests in virtual machines", vm::test_all)?;
     step(start, "demo", || exec::run(run::demo_command().args(["--for", "10"])))?;

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod ci;
 mod exec;
+mod fuzz;
 mod lint;
 mod run;
 mod setup;
@@ -37,6 +38,8 @@ enum Verb {
     Bench(bench::Options),
     /// Run the node on other kernels, in virtual machines
     Vm(vm::Options),
+    /// Look for bytes that the parser mistakes
+    Fuzz(fuzz::Options),
     /// Check format, lints and docs
     Lint,
     /// Do all that CI does
@@ -61,6 +64,7 @@ fn dispatch(verb: Verb) -> Result<()> {
         Verb::Test(options) => test::run(options),
         Verb::Bench(options) => bench::run(options),
         Verb::Vm(options) => vm::run(options),
+        Verb::Fuzz(options) => fuzz::run(options),
         Verb::Lint => lint::run(),
         Verb::Ci => ci::run(),
     }

@@ -45,7 +45,7 @@ pub(crate) fn require_root() -> Result<()> {
 
 /// The tests beside the code.
 pub(crate) fn host(filters: &[String]) -> Result<()> {
-    let packages = ["lb-common", "lb-ebpf", "lb-userspace", "xtask"];
+    let packages = ["lb-common", "lb-ebpf", "lb-userspace", "lb-model", "xtask"];
     exec::run(
         workspace::cargo()
             .args(["test", "--release"])

@@ -63,7 +63,7 @@ pub(super) fn walk(
                 part = fragment(header, part);
                 8
             }
-            ROUTING if header.words[1] != 0 => return Err(Verdict::ExtensionChain),
+            ROUTING if header.words[1] != 0 => return Err(source_route(offset, end)),
             _ => (usize::from(header.len) + 1) * 8,
         };
         offset += len;
@@ -76,6 +76,15 @@ pub(super) fn walk(
         return Err(Verdict::ExtensionChain);
     }
     Ok(Chain { protocol: Protocol(protocol), offset, part })
+}
+
+/// What is read as a source route may be padding.
+#[inline(always)]
+fn source_route(offset: usize, end: usize) -> Verdict {
+    if offset + size_of::<Extension>() > end {
+        return Verdict::BadExtension;
+    }
+    Verdict::ExtensionChain
 }
 
 #[inline(always)]

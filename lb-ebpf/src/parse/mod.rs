@@ -62,6 +62,18 @@ pub enum Family {
     V6,
 }
 
+impl Family {
+    /// The number that an IP header has, and a prefix in the maps.
+    #[inline(always)]
+    #[must_use]
+    pub const fn version(self) -> u32 {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 6,
+        }
+    }
+}
+
 /// Which part of a datagram a packet is. The identification stands as in
 /// [`lb_common::fragment::FragmentKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +132,15 @@ pub fn chain(
 }
 
 impl Packet {
+    /// A copy, for a function that is called and not inlined: what it is given a pointer to lies on
+    /// the stack. All others know the packet by its parts, which registers hold, and only they are
+    /// on the way of most packets.
+    #[inline(always)]
+    #[must_use]
+    pub const fn copy(&self) -> Self {
+        *self
+    }
+
     /// Makes the verifier forget all of the offsets but how large they may be: it walks what
     /// follows once, and not once for each place that a header may have.
     #[inline(always)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use lb_common::{
-    addr::Port,
+    addr::{Addr, Port},
     backend::Condition,
     hash::HashKey,
     layout,
@@ -78,11 +78,13 @@ pub fn derive(inputs: Inputs<'_>) -> Desired {
 
 /// The routes for the answers of NAT backends: the node's own addresses first, so that the answers
 /// to its checks are not taken for a client's. A node that carries a full routing table still
-/// works: what does not fit are the longest prefixes.
+/// works: what does not fit are the longest prefixes. IPv4's default route, or the note that there
+/// is none, always fits where IPv6's does, which would take IPv4 packets otherwise.
 fn routes(Inputs { config, topology, last_hops, .. }: Inputs<'_>) -> BTreeMap<Prefix, NextHop> {
     let own = topology.addresses.iter().map(|&ip| (Prefix::host(ip.into()), NextHop::LOCAL));
     let mut mirror: Vec<_> = topology.mirror(&last_hops.routes).into_iter().collect();
-    mirror.sort_by_key(|(prefix, _)| prefix.length);
+    let default4 = Prefix { length: 96, address: Addr::from_v4([0; 4]) };
+    mirror.sort_by_key(|(prefix, _)| (*prefix != default4, prefix.length));
     own.chain(mirror).take(config.limits.routes as usize).collect()
 }
 

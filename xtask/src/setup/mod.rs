@@ -15,6 +15,8 @@ pub(crate) use compiler::Compiler;
 use compiler::Way;
 use packages::Host;
 
+use crate::workspace;
+
 /// What a verb needs beside a compiler and a linker.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Needs {
@@ -64,6 +66,14 @@ pub(crate) fn ensure(needs: Needs) -> Result<Toolchain> {
         host.install(&programs)?;
     }
     Ok(toolchain)
+}
+
+/// Sees to it that there is a C++ compiler, in which libFuzzer is written.
+pub(crate) fn ensure_cpp() -> Result<()> {
+    if workspace::find_program(programs::CPP.name).is_none() {
+        Host::probe().install(&[programs::CPP.package.to_owned()])?;
+    }
+    Ok(())
 }
 
 /// Tries one way after the other.

@@ -1,15 +1,18 @@
-//! The programs that the demo and the tests run.
+//! The programs that the demo and the tests run, and a compiler.
 
 use crate::workspace;
 
-struct Program {
-    name: &'static str,
+pub(super) struct Program {
+    pub(super) name: &'static str,
     /// The Debian package that holds it.
-    package: &'static str,
+    pub(super) package: &'static str,
     purpose: &'static str,
 }
 
+pub(super) const CPP: Program = program("c++", "g++", "compiles the fuzzer's engine");
+
 const PROGRAMS: &[Program] = &[
+    CPP,
     program("nginx", "nginx-light", "serves as the backends"),
     program("curl", "curl", "serves as the clients"),
     program("ip", "iproute2", "makes namespaces, links, addresses and routes"),

@@ -144,7 +144,7 @@ impl Report {
     /// Takes note of a line; gives what is worth telling at once.
     fn hear(&mut self, line: &str) -> Option<String> {
         if let Some(test) = line.strip_prefix("test ") {
-            self.current = test.split(" ...").next().unwrap_or(test).to_owned();
+            test.split(" ...").next().unwrap_or(test).clone_into(&mut self.current);
         }
         // What a test says stands between its name and its end.
         if line.ends_with("FAILED") {

@@ -59,7 +59,7 @@ impl Decap {
         let failed = kernel::map(names::DECAP_SOURCES);
         let mut map: LpmTrie<&mut MapData, Addr, u32> = self.map_mut(names::DECAP_SOURCES)?;
         for source in &options.sources {
-            map.insert(&kernel::trie(source), 1, 0).map_err(&failed)?;
+            map.insert(&kernel::trie(source), source.address.version(), 0).map_err(&failed)?;
         }
         Ok(())
     }

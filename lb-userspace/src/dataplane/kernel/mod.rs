@@ -6,15 +6,14 @@ mod flows;
 pub(crate) mod load;
 mod mapped;
 pub mod pins;
+mod replies;
 mod services;
 
 use std::{collections::BTreeMap, path::Path};
 
 use aya::{
     Ebpf,
-    maps::{
-        Array, DevMapHash, HashMap, LpmTrie, Map, MapData, PerCpuArray, PerCpuValues, lpm_trie,
-    },
+    maps::{Array, DevMapHash, LpmTrie, Map, MapData, PerCpuArray, PerCpuValues, lpm_trie},
     programs::Xdp,
 };
 use lb_common::{
@@ -22,7 +21,6 @@ use lb_common::{
     backend::Backend,
     names,
     route::{NextHop, Prefix},
-    service::{Reply, ReplyKey},
     settings::Settings,
     slot::Slot,
     stats::Traffic,
@@ -50,7 +48,7 @@ pub struct Kernel {
     services: services::Table,
     rings: Mapped<u32>,
     backends: Mapped<Backend>,
-    replies: HashMap<MapData, ReplyKey, Reply>,
+    replies: replies::Table,
     routes: LpmTrie<MapData, Addr, NextHop>,
     devices: DevMapHash<MapData>,
     flows: flows::Table,
@@ -75,7 +73,7 @@ impl Kernel {
             services: services::Table::new(lines).map_err(|services::Full| full())?,
             rings: mmap(&mut ebpf, names::RINGS, limits.slots)?,
             backends: mmap(&mut ebpf, names::BACKENDS, limits.backends.saturating_add(1))?,
-            replies: take(&mut ebpf, names::REPLIES)?,
+            replies: replies::Table::take(&mut ebpf)?,
             routes: take(&mut ebpf, names::ROUTES)?,
             devices: take(&mut ebpf, names::DEVICES)?,
             flows: flows::Table::take(&mut ebpf, limits.services)?,
@@ -137,7 +135,7 @@ impl Dataplane for Kernel {
 
     fn read(&self) -> Result<Actual, Error> {
         Ok(Actual {
-            replies: collect(self.replies.iter(), names::REPLIES)?,
+            replies: self.replies.read()?,
             routes: collect(
                 self.routes.iter().map(|entry| entry.map(|(key, hop)| (prefix(&key), hop))),
                 names::ROUTES,
@@ -193,17 +191,18 @@ impl Dataplane for Kernel {
                 self.services.remove(key);
                 Ok(())
             }
-            Op::PutReply(key, reply) => {
-                self.replies.insert(key, reply, 0).map_err(map(names::REPLIES))
-            }
-            Op::RemoveReply(key) => self.replies.remove(key).map_err(map(names::REPLIES)),
+            Op::PutReply(key, reply) => self.replies.put(key, reply),
+            Op::RemoveReply(key) => self.replies.remove(key),
             Op::PutRoute(prefix, hop) => {
                 self.routes.insert(&trie(prefix), hop, 0).map_err(map(names::ROUTES))
             }
             Op::RemoveRoute(prefix) => {
                 self.routes.remove(&trie(prefix)).map_err(map(names::ROUTES))
             }
-            Op::Deny(prefix) => self.denied.insert(&trie(prefix), 1, 0).map_err(map(names::DENIED)),
+            Op::Deny(prefix) => {
+                let version = prefix.address.version();
+                self.denied.insert(&trie(prefix), version, 0).map_err(map(names::DENIED))
+            }
             Op::Allow(prefix) => self.denied.remove(&trie(prefix)).map_err(map(names::DENIED)),
             Op::PutDevice(interface) => self
                 .devices

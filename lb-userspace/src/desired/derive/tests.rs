@@ -175,3 +175,25 @@ fn packets_leave_by_the_link_below_a_vlan() {
     let after = derive(Inputs { config: &config, drains, health, topology, last_hops, leaving });
     assert_eq!(after.services, all.services);
 }
+
+#[test]
+fn however_few_routes_fit_ipv6_does_not_take_ipv4() {
+    let mut topology = topology();
+    let router = ip("fe80::fe");
+    let route = |to: &str, length| Route {
+        prefix: Prefix::new(ip(to), length).unwrap(),
+        gateway: Some(router),
+        interface: 2,
+        metric: 0,
+        mtu: None,
+    };
+    topology.routes = vec![route("::", 0), route("2001:db8::", 32), route("2001:db8:1::", 48)];
+    topology.neighbours = [((2, router), MAC)].into();
+    let limit = "[limits]\nroutes = 2\n".to_owned();
+    let config = config(&(limit + &service("web", "80", "forward = 'nat'")));
+    let routes = desired(&config, &topology).routes;
+    let default4 = Prefix::new(ip("0.0.0.0"), 0).unwrap();
+    assert_eq!(routes.len(), 2);
+    assert!(routes[&Prefix::new(ip("::"), 0).unwrap()].is_resolved());
+    assert_eq!(routes[&default4], NextHop::UNRESOLVED);
+}

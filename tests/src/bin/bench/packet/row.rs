@@ -110,7 +110,9 @@ impl Row {
     pub(super) fn world(&self) -> Spec {
         let protocol = if self.kind == Kind::Udp { Protocol::UDP } else { Protocol::TCP };
         let Self { mode, family, services, moving, .. } = *self;
-        Spec { mode, family, protocol, services, moving }
+        // Connections that are being opened are not those that are remembered.
+        let opening = self.kind == Kind::Syn && moving > 0;
+        Spec { mode, family, protocol, services, moving, opening }
     }
 
     /// What must become of its packets.

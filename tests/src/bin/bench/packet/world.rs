@@ -11,7 +11,7 @@ use lb_common::{
     hash::HashKey,
     layout,
     route::{NextHop, Prefix, VlanTag},
-    service::{DownPolicy, ForwardMode, Service, ServiceKey},
+    service::{DownPolicy, ForwardMode, Reply, ReplyKey, Service, ServiceKey},
     settings::{AnswerRates, Settings, Stages, TunnelSource},
     slot::{Slot, State},
     verdict::Verdict,
@@ -51,6 +51,8 @@ pub(super) struct Spec {
     pub(super) services: u32,
     /// Hundredths of the slots.
     pub(super) moving: u32,
+    /// Whether all that comes are SYNs.
+    pub(super) opening: bool,
 }
 
 /// The VIP of a service.
@@ -143,7 +145,12 @@ fn service(
     let vip = vip(spec.family, number).into();
     for index in 1..=u32::from(pool.backends) {
         let place = next.backend + index;
-        kernel.apply(&Op::PutBackend(place, backend(spec, &vip, place)))?;
+        let line = backend(spec, &vip, place);
+        kernel.apply(&Op::PutBackend(place, line))?;
+        if spec.mode == ForwardMode::NAT {
+            let key = ReplyKey::new(line.address, line.port, spec.protocol);
+            kernel.apply(&Op::PutReply(key, reply(&vip, &line)))?;
+        }
     }
     kernel.apply(&Op::WriteSlots(slots(spec, pool, next)))?;
     let service = Service {
@@ -162,6 +169,17 @@ fn service(
     next.ring += pool.ring_size;
     next.backend += u32::from(pool.backends);
     Ok(())
+}
+
+fn reply(vip: &Addr, backend: &Backend) -> Reply {
+    Reply {
+        vip: *vip,
+        port: PORT,
+        address_delta: Delta::address(&backend.address, vip),
+        endpoint_delta: Delta::endpoint((&backend.address, backend.port), (vip, PORT)),
+        counter: backend.counter,
+        ..Reply::NONE
+    }
 }
 
 fn slots(spec: &Spec, pool: &Pool, next: &Next) -> Vec<(u32, Slot)> {
