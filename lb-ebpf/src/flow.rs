@@ -1,5 +1,7 @@
 //! Flow: what is remembered where a slot has changed.
 
+use core::ptr::NonNull;
+
 use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     btf_maps::{Array, HashMap, LruHashMap},
@@ -46,42 +48,53 @@ pub fn key(service: &Service, packet: &Packet) -> FlowKey {
 #[inline(always)]
 #[must_use]
 pub fn decide(service: &Service, key: &FlowKey, slot: Slot, moment: Moment) -> Choice {
-    Choice::from_word(lb_decide(service, key, slot.word(), moment as u32))
+    let [a, b, c] = words(key);
+    Choice::from_word(lb_decide(service, a, b, c, asked(slot, moment)))
 }
 
 /// As [`decide`], for a packet that only speaks of the flow: nothing is remembered of it.
 #[inline(always)]
 #[must_use]
 pub fn look_up(service: &Service, key: &FlowKey, slot: Slot) -> Choice {
-    Choice::from_word(lb_look_up(service, key, slot.word()))
+    let [a, b, c] = words(key);
+    Choice::from_word(lb_look_up(service, a, b, c, asked(slot, Moment::Amid)))
 }
 
-/// What the verifier asks for of the functions that it knows by name: a comparison with null.
-macro_rules! given {
-    ($($pointer:ident),+) => { $(
-        // SAFETY: the callers give references.
-        let Some($pointer) = (unsafe { $pointer.as_ref() }) else { return Choice::None.word() };
-    )+ };
+/// A key as words: before Linux 6.2, helpers take none from memory that a function which the verifier
+/// knows by name was given.
+#[inline(always)]
+const fn words(key: &FlowKey) -> [u64; 3] {
+    // SAFETY: integers without padding, of the same size.
+    unsafe { core::mem::transmute::<FlowKey, [u64; 3]>(*key) }
+}
+
+#[inline(always)]
+const fn key_of(words: [u64; 3]) -> FlowKey {
+    // SAFETY: as above.
+    unsafe { core::mem::transmute::<[u64; 3], FlowKey>(words) }
+}
+
+/// A slot, and the moment in the life of the packet's connection.
+#[inline(always)]
+const fn asked(slot: Slot, moment: Moment) -> u64 {
+    slot.word() as u64 | (moment as u64) << 32
 }
 
 /// A function that the verifier knows by name: it walks it once, and not again for each way in
 /// which a packet can get here. All in words, as it wants what such functions take and give.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn lb_decide(
-    service: *const Service,
-    key: *const FlowKey,
-    slot: u32,
-    moment: u32,
-) -> u32 {
-    given!(service, key);
-    let moment = match moment {
+extern "C" fn lb_decide(service: *const Service, a: u64, b: u64, c: u64, asked: u64) -> u32 {
+    // SAFETY: the callers give references; the verifier wants the comparison with null.
+    let Some(service) = (unsafe { service.as_ref() }) else { return Choice::None.word() };
+    let moment = match (asked >> 32) as u32 {
         OPENING => Moment::Opening,
         CLOSING => Moment::Closing,
         _ => Moment::Amid,
     };
-    let mut memory = Maps::new(service, key);
-    choose(Slot::from_word(slot).state(), moment, service.on_down, &mut memory).word()
+    let key = key_of([a, b, c]);
+    let mut memory = Maps::new(service, &key);
+    choose(Slot::from_word(asked as u32).state(), moment, service.on_down, &mut memory).word()
 }
 
 const OPENING: u32 = Moment::Opening as u32;
@@ -90,10 +103,13 @@ const CLOSING: u32 = Moment::Closing as u32;
 /// Likewise.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn lb_look_up(service: *const Service, key: *const FlowKey, slot: u32) -> u32 {
-    given!(service, key);
-    let mut memory = ReadOnly(Maps::new(service, key));
-    choose(Slot::from_word(slot).state(), Moment::Amid, service.on_down, &mut memory).word()
+extern "C" fn lb_look_up(service: *const Service, a: u64, b: u64, c: u64, asked: u64) -> u32 {
+    // SAFETY: as above.
+    let Some(service) = (unsafe { service.as_ref() }) else { return Choice::None.word() };
+    let key = key_of([a, b, c]);
+    let mut memory = ReadOnly(Maps::new(service, &key));
+    let state = Slot::from_word(asked as u32).state();
+    choose(state, Moment::Amid, service.on_down, &mut memory).word()
 }
 
 /// The maps as memory of one flow.
@@ -101,8 +117,8 @@ struct Maps<'a> {
     service: &'a Service,
     key: &'a FlowKey,
     now: u32,
-    /// The flow's entry, once it was looked up.
-    entry: Option<*mut Flow>,
+    /// The flow's entry, once it was looked up: in one word, which the verifier follows.
+    entry: Option<NonNull<Flow>>,
 }
 
 impl<'a> Maps<'a> {
@@ -115,9 +131,9 @@ impl<'a> Maps<'a> {
 impl Memory for Maps<'_> {
     #[inline(always)]
     fn flow(&mut self) -> Option<Flow> {
-        self.entry = FLOWS.get_ptr_mut(self.key);
+        self.entry = FLOWS.get_ptr_mut(self.key).and_then(NonNull::new);
         // SAFETY: eight bytes of integers; a torn value is one of a flow that has just changed.
-        self.entry.map(|entry| unsafe { *entry })
+        self.entry.map(|entry| unsafe { *entry.as_ptr() })
     }
 
     #[inline(always)]
@@ -130,7 +146,7 @@ impl Memory for Maps<'_> {
     fn touch(&mut self, closing: bool) {
         let Some(entry) = self.entry else { return };
         // SAFETY: words that every CPU may store, whoever is last.
-        let flow = unsafe { &mut *entry };
+        let flow = unsafe { &mut *entry.as_ptr() };
         if flow.seen != self.now {
             flow.seen = self.now;
         }
@@ -145,7 +161,7 @@ impl Memory for Maps<'_> {
         let flow = Flow { backend, phase, seen: self.now };
         if let Some(existing) = self.entry {
             // SAFETY: as above.
-            unsafe { *existing = flow };
+            unsafe { *existing.as_ptr() = flow };
             return true;
         }
         let Some(counts) = FLOW_COUNTS.get_ptr_mut(self.service.id) else { return false };

@@ -12,14 +12,13 @@ use anyhow::{Context as _, Result, ensure};
 use crate::exec;
 
 /// The release series that are tested, the oldest first.
-pub(crate) const SERIES: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "7.2"];
+pub(crate) const SERIES: [&str; 4] = ["6.1", "6.12", "6.18", "7.2"];
 
 const MIRROR: &str = "http://deb.debian.org/debian";
 const SECURITY: &str = "http://deb.debian.org/debian-security";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Where the series are, or have been: an exact version vanishes with the next one.
-const SUITES: [(&str, &str); 6] = [
-    (SECURITY, "bullseye-security"),
+const SUITES: [(&str, &str); 5] = [
     (SECURITY, "bookworm-security"),
     (MIRROR, "bookworm"),
     (MIRROR, "trixie"),
