@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// How long the daemon may take to answer after its start.
-/// Verifying the program takes most of a minute in an emulated machine.
-const START: Duration = Duration::from_secs(90);
+/// Verifying the program takes minutes in an emulated machine with an old kernel.
+const START: Duration = Duration::from_secs(300);
 
 /// A daemon in the site's `lb` namespace. It is ended on drop; its pinned state goes with the site.
 #[derive(Debug)]

@@ -31,8 +31,3 @@ pub(crate) fn run(Options { verb }: Options) -> Result<()> {
         Verb::Test(options) => test::run(&options),
     }
 }
-
-/// What CI runs: all kernels.
-pub(crate) fn test_all() -> Result<()> {
-    test::run(&test::Options::default())
-}
