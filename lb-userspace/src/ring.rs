@@ -91,7 +91,10 @@ impl Free {
         let word = &mut self.0[(slot / 64) as usize];
         let bit = 1 << (slot % 64);
         let free = *word & bit != 0;
-        *word &= !bit;
+        // Most are taken: storing then too would hold the next probe up.
+        if free {
+            *word ^= bit;
+        }
         free
     }
 }

@@ -147,8 +147,8 @@ impl<D: Dataplane> State<D> {
 
     /// Makes a change, or leaves all as it was.
     pub fn change(&mut self, change: &Change) -> Result<Changed, Rejection> {
-        let before = (self.config.clone(), self.drains.clone());
-        let services = self.intend(change)?;
+        let drains = self.drains.clone();
+        let (services, config) = self.intend(change)?;
         if services.is_empty() {
             return Ok(Changed { services, slots_moved: 0 });
         }
@@ -158,7 +158,10 @@ impl<D: Dataplane> State<D> {
         match self.sync() {
             Ok(outcome) => Ok(Changed { services, slots_moved: outcome.slots_moved }),
             Err(error) => {
-                (self.config, self.drains) = before;
+                self.drains = drains;
+                if let Some(config) = config {
+                    self.config = config;
+                }
                 if let Err(error) = self.sync() {
                     tracing::error!("going back to the state before the change: {error}");
                 }
@@ -167,19 +170,24 @@ impl<D: Dataplane> State<D> {
         }
     }
 
-    /// Changes what is wanted; gives the names of the services it touches.
-    fn intend(&mut self, change: &Change) -> Result<Vec<String>, Rejection> {
+    /// Changes what is wanted; gives the names of the services it touches, and the configuration that
+    /// it replaced, if it did.
+    fn intend(&mut self, change: &Change) -> Result<(Vec<String>, Option<Config>), Rejection> {
         match change {
-            Change::Drain { backend, service } => self.drain(backend, service.as_deref(), true),
-            Change::Undrain { backend, service } => self.drain(backend, service.as_deref(), false),
+            Change::Drain { backend, service } => {
+                Ok((self.drain(backend, service.as_deref(), true)?, None))
+            }
+            Change::Undrain { backend, service } => {
+                Ok((self.drain(backend, service.as_deref(), false)?, None))
+            }
             Change::Add { .. } | Change::Remove { .. } | Change::Weight { .. } => {
                 let Some((config, services)) = config::change(&self.config, change)? else {
-                    return Ok(Vec::new());
+                    return Ok((Vec::new(), None));
                 };
-                self.config = config;
+                let before = std::mem::replace(&mut self.config, config);
                 let known: BTreeSet<_> = names(&self.config).collect();
                 self.drains.retain(|drain| known.contains(drain));
-                Ok(services)
+                Ok((services, Some(before)))
             }
         }
     }

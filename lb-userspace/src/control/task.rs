@@ -66,7 +66,11 @@ impl<D: Dataplane + Counters> Task<D> {
         loop {
             tokio::select! {
                 request = requests.recv() => match request {
-                    Some(request) => self.answer(request),
+                    Some(request) => if self.answer(request) {
+                        // Whoever asked hears of it first.
+                        tokio::task::yield_now().await;
+                        self.tell();
+                    },
                     None => return,
                 },
                 Ok(()) = news.health.changed() => {
@@ -81,7 +85,7 @@ impl<D: Dataplane + Counters> Task<D> {
                     self.tick();
                     self.state.doubt();
                     self.sync();
-                    self.tell_wanted();
+                    self.tell();
                 }
             }
         }
@@ -103,8 +107,17 @@ impl<D: Dataplane + Counters> Task<D> {
         }
     }
 
-    /// Backends that leave are kept resolved until the last of their flows is over.
-    fn tell_wanted(&self) {
+    /// Tells the watchers what is wanted now. Backends that leave are kept resolved until the last of
+    /// their flows is over.
+    fn tell(&self) {
+        let targets = self.state.targets();
+        let _: bool = self.orders.targets.send_if_modified(|told| {
+            let differs = **told != targets;
+            if differs {
+                *told = Arc::new(targets);
+            }
+            differs
+        });
         let wanted = self.state.wanted();
         let _: bool = self.orders.wanted.send_if_modified(|told| {
             let differs = *told != wanted;
@@ -113,7 +126,8 @@ impl<D: Dataplane + Counters> Task<D> {
         });
     }
 
-    fn answer(&mut self, request: Request) {
+    /// Gives whether anything was changed.
+    fn answer(&mut self, request: Request) -> bool {
         match request {
             Request::Status(to) => send(to, self.status()),
             Request::Services(to) => send(to, self.state.services().map_err(failed)),
@@ -125,13 +139,12 @@ impl<D: Dataplane + Counters> Task<D> {
                     && !services.is_empty()
                 {
                     tracing::info!(?change, slots_moved, "changed by request");
-                    let _: Arc<Targets> =
-                        self.orders.targets.send_replace(Arc::new(self.state.targets()));
-                    self.tell_wanted();
                 }
                 send(to, answer);
+                return true;
             }
         }
+        false
     }
 
     fn status(&self) -> Result<Status, Rejection> {
