@@ -2,6 +2,8 @@
 
 use core::mem::{align_of, size_of};
 
+#[cfg(target_arch = "bpf")]
+use aya_ebpf::{bindings::xdp_md, programs::XdpContext};
 use network_types::{
     eth::EthHdr,
     icmp::Icmpv4Hdr,
@@ -80,6 +82,27 @@ impl Frame {
     #[must_use]
     pub const unsafe fn new(start: usize, end: usize, context: usize) -> Self {
         Self { start, end, context }
+    }
+
+    /// The frame of a program.
+    ///
+    /// # Safety
+    ///
+    /// `context` is that of the running program, and as in [`Frame::new`].
+    #[cfg(target_arch = "bpf")]
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn of(context: *mut xdp_md) -> Self {
+        let known = XdpContext::new(context);
+        Self { start: known.data(), end: known.data_end(), context: context as usize }
+    }
+
+    /// The frame's context, for a function that cannot be given addresses within the frame.
+    #[cfg(target_arch = "bpf")]
+    #[inline(always)]
+    #[must_use]
+    pub const fn context(&self) -> *mut xdp_md {
+        self.context as *mut xdp_md
     }
 
     /// The length of the first buffer in bytes.

@@ -53,9 +53,8 @@ mod programs {
     impl Buffer for Received<'_> {
         #[inline(always)]
         fn frame(&mut self) -> Frame {
-            let context = self.0;
             // SAFETY: the kernel keeps the frame in place until it is resized.
-            unsafe { Frame::new(context.data(), context.data_end(), context.ctx as usize) }
+            unsafe { Frame::of(self.0.ctx) }
         }
 
         #[inline(always)]

@@ -18,9 +18,9 @@ use crate::{
     workspace::lb_binary,
 };
 
-/// How long the daemon may take to answer after its start.
-/// Verifying the program takes minutes in an emulated machine with an old kernel.
-const START: Duration = Duration::from_secs(300);
+/// How long the daemon may take to answer after its start: an emulated machine with an old kernel
+/// verifies the program for half a minute.
+const START: Duration = Duration::from_secs(120);
 
 /// A daemon in the site's `lb` namespace. It is ended on drop; its pinned state goes with the site.
 #[derive(Debug)]

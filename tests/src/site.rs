@@ -153,6 +153,24 @@ impl Site {
         output(curl.args(["-sS", "-g", "--max-time", "60"]).args(arguments).arg(url))
     }
 
+    /// Lets the node and the router beside it speak in a VLAN from now on: untagged frames find
+    /// no one. The node's interface keeps its name.
+    pub fn tag(&self, vlan: u16) -> Result<(), Error> {
+        let tagged = |netns: &Netns, interface: &str| {
+            let name = format!("{interface}.{vlan}");
+            netns.ip(&format!("link add link {interface} name {name} type vlan id {vlan}"))?;
+            netns.ip(&format!("link set {name} up"))?;
+            Ok::<_, Error>(name)
+        };
+        self.router.ip("link set lb nomaster")?;
+        let port = tagged(&self.router, "lb")?;
+        self.router.ip(&format!("link set {port} master br0"))?;
+        // IPv4's routes go with the addresses, IPv6's do not.
+        self.lb.ip("-6 route flush dev eth0 proto boot")?;
+        self.lb.ip("addr flush dev eth0 scope global")?;
+        lb_addresses(&self.lb, &tagged(&self.lb, "eth0")?)
+    }
+
     /// What the client is answered, or curl's complaint.
     pub fn fetch(&self, url: &str) -> Result<String, Error> {
         let mut curl = self.client.command("curl");
@@ -214,9 +232,13 @@ fn build_lb(lb: &Netns, router: &Netns, cable: Option<&[String; 2]>) -> Result<(
     plug(lb, router, "lb", cable)?;
     // What the router makes itself, or puts together and takes apart again, has checksums too.
     router.checksum_in_software("lb")?;
-    addresses(lb, "eth0", &["10.0.0.2/24", "10.0.1.2/24"])?;
-    addresses(lb, "eth0", &["fd00:0:0:1::2/64", "fd00:0:0:2::2/64"])?;
-    VIPS.iter().try_for_each(|vip| vip_address(lb, "eth0", vip))?;
+    lb_addresses(lb, "eth0")
+}
+
+fn lb_addresses(lb: &Netns, interface: &str) -> Result<(), Error> {
+    addresses(lb, interface, &["10.0.0.2/24", "10.0.1.2/24"])?;
+    addresses(lb, interface, &["fd00:0:0:1::2/64", "fd00:0:0:2::2/64"])?;
+    VIPS.iter().try_for_each(|vip| vip_address(lb, interface, vip))?;
     default_route(lb, "10.0.0.1", "fd00:0:0:1::1")
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn for_bpf(mut cargo: Command, toolchain: &Toolchain) -> Command {
 }
 
 /// Builds the binaries, around the object that is there.
-fn binaries() -> Result<()> {
+pub(crate) fn binaries() -> Result<()> {
     exec::run(workspace::cargo().args([
         "build",
         "--release",

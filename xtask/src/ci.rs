@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::{
     build, exec, fuzz, lint, run,
     setup::{self, Needs},
-    test,
+    test, vm,
 };
 
 /// Runs every step, up to the first that fails.
@@ -15,7 +15,7 @@ pub(crate) fn run() -> Result<()> {
     test::require_root()?;
     let start = Instant::now();
     step(start, "format", lint::format)?;
-    let needs = Needs { clippy: true, programs: true, ..Needs::default() };
+    let needs = Needs { clippy: true, programs: true, machines: true };
     let toolchain = step(start, "setup", || setup::ensure(needs))?;
     step(start, "build", || build::all(&toolchain))?;
     step(start, "clippy", lint::host)?;
@@ -24,6 +24,7 @@ pub(crate) fn run() -> Result<()> {
     step(start, "tests on the host", || test::host(&[]))?;
     step(start, "fuzzing the parser", || fuzz::run(fuzz::Options::default()))?;
     step(start, "tests in the kernel", || test::kernel(&[]))?;
+    step(start, "kernels", || vm::test::boot_and_test(&vm::test::Options::default()))?;
     step(start, "demo", || exec::run(run::demo_command().args(["--for", "10"])))?;
     announce(start, "all is well");
     Ok(())

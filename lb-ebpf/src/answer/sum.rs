@@ -8,11 +8,15 @@ const BLOCK: usize = 32;
 
 /// The one's-complement sum of `len` bytes from an even offset on, in the order of memory; `None`
 /// if they leave the frame.
-///
-/// A loop of blocks and then of what is left, the latter from an offset that is computed anew: so
-/// the verifier walks it once, and not once for each end that the first loop may have.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn words(frame: &Frame, start: usize, len: usize) -> Option<u64> {
+    called::sum(frame, start as u32, len as u32)
+}
+
+/// A loop of blocks and then of what is left, the latter from an offset that is computed anew: so
+/// newer verifiers walk it once, and not once for each end that the first loop may have.
+#[inline(always)]
+fn walk(frame: &Frame, start: usize, len: usize) -> Option<u64> {
     // Were the lowest bit known to be clear, the verifier of Linux 7.2 would narrow the end of each
     // word by it, but not its beginning, and find them apart.
     let (start, len) = (start & 0x7f, len & 0x7ff);
@@ -39,6 +43,49 @@ pub(super) fn words(frame: &Frame, start: usize, len: usize) -> Option<u64> {
         sum += u64::from(u16::from_ne_bytes([last, 0]));
     }
     Some(sum)
+}
+
+#[cfg(target_arch = "bpf")]
+mod called {
+    use core::ptr;
+
+    use aya_ebpf::bindings::xdp_md;
+
+    use crate::frame::Frame;
+
+    /// No stretch has this sum.
+    const OUTSIDE: u64 = u64::MAX;
+
+    #[inline(always)]
+    pub(super) fn sum(frame: &Frame, start: u32, len: u32) -> Option<u64> {
+        match lb_sum(frame.context(), start, len) {
+            OUTSIDE => None,
+            sum => Some(sum),
+        }
+    }
+
+    /// A function that the verifier knows by name: it walks the loops once, and not again for each
+    /// way in which an error comes about.
+    #[unsafe(no_mangle)]
+    #[inline(never)]
+    extern "C" fn lb_sum(context: *mut xdp_md, start: u32, len: u32) -> u64 {
+        // SAFETY: the context of the running program.
+        let frame = unsafe { Frame::of(context) };
+        // SAFETY: a reference. The compiler knows what it reads from a context to have 32 bits, and
+        // would compare the last byte's place with the end in a way that teaches the verifier of
+        // Linux 6.1 nothing.
+        let frame = unsafe { ptr::read_volatile(&raw const frame) };
+        super::walk(&frame, start as usize, len as usize).unwrap_or(OUTSIDE)
+    }
+}
+
+#[cfg(not(target_arch = "bpf"))]
+mod called {
+    use crate::frame::Frame;
+
+    pub(super) fn sum(frame: &Frame, start: u32, len: u32) -> Option<u64> {
+        super::walk(frame, start as usize, len as usize)
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod budget;
 mod guest;
 mod image;
 mod programs;
-mod test;
+pub(crate) mod test;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};

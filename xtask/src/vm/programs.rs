@@ -1,17 +1,17 @@
-//! What the guests run: linked statically, so that an image needs no libraries for it.
+//! What the guests run.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::{Context as _, Result};
 
-use crate::{exec, workspace};
+use crate::{build, exec, workspace};
 
 /// The programs under test.
 pub(crate) struct Programs {
-    /// The `lb` binary.
+    /// The `lb` binary, linked statically.
     pub(crate) lb: PathBuf,
     /// The packet tables.
     pub(crate) packet: PathBuf,
@@ -22,37 +22,36 @@ pub(crate) struct Programs {
 impl Programs {
     /// Builds them, around the eBPF object that is there.
     pub(crate) fn build() -> Result<Self> {
-        let host = host()?;
-        let flags =
-            format!("CARGO_TARGET_{}_RUSTFLAGS", host.replace('-', "_").to_ascii_uppercase());
-        let cargo = |verb: &str| {
+        let lb = static_lb()?;
+        let tests = || {
             let mut cargo = workspace::cargo();
-            let _ = cargo
-                .args([verb, "--release", "--target", &host])
-                .env_remove("RUSTFLAGS")
-                .env_remove("CARGO_ENCODED_RUSTFLAGS")
-                .env(&flags, "-C target-feature=+crt-static")
-                .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
+            let _ = cargo.args(["test", "--release", "--package", "lb-tests", "--no-run"]);
+            let _ = cargo.args(["--test", "packet", "--test", "vm"]);
             cargo
         };
-        exec::run(cargo("build").args(["-p", "lb-userspace", "--bin", "lb"]))?;
-        let mut tests = cargo("test");
-        let _ = tests.args(["-p", "lb-tests", "--test", "packet", "--test", "vm", "--no-run"]);
-        exec::run(&mut tests)?;
-        let built = exec::output(tests.args(["-q", "--message-format", "json"]))?;
-        Ok(Self {
-            lb: workspace::target().join(&host).join("release/lb"),
-            packet: executable(&built, "packet")?,
-            vm: executable(&built, "vm")?,
-        })
+        exec::run(&mut tests())?;
+        let built = exec::output(tests().args(["-q", "--message-format", "json"]))?;
+        let (packet, vm) = (executable(&built, "packet")?, executable(&built, "vm")?);
+        Ok(Self { lb, packet, vm })
     }
 }
 
-/// The triple that cargo builds for.
-fn host() -> Result<String> {
-    let version = exec::output(Command::new("rustc").arg("-vV"))?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("`rustc -vV` names no host")?.to_owned())
+/// Links what the host's binary is made of anew, and puts that binary back into its place.
+fn static_lb() -> Result<PathBuf> {
+    let mut cargo = workspace::cargo();
+    let _ = cargo.args(["rustc", "--release", "--package", "lb-userspace", "--bin", "lb"]).args([
+        "--",
+        "-C",
+        "target-feature=+crt-static",
+    ]);
+    exec::run(&mut cargo)?;
+    let folder = workspace::target().join("vm");
+    fs::create_dir_all(&folder)?;
+    let copy = folder.join("lb");
+    let _ = fs::copy(workspace::binary("lb"), &copy)
+        .with_context(|| format!("cannot write {}", copy.display()))?;
+    build::binaries()?;
+    Ok(copy)
 }
 
 /// The path of a test among cargo's messages.
