@@ -1,19 +1,74 @@
 //! Running commands so that a failing one can be pasted into a shell and looked at.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::{
+    interrupt,
+    progress::{self, Progress},
+};
+
 /// Runs `command` with the terminal of xtask; an error holds the whole command line.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
+    interrupt::check()?;
     let status = command.status().with_context(|| format!("cannot run `{command:?}`"))?;
     ensure!(status.success(), "`{command:?}` failed ({status})");
+    Ok(())
+}
+
+/// Runs a command that tells on standard error how far it is ([`progress::told`]).
+pub(crate) fn watched(command: &mut Command, what: &str) -> Result<()> {
+    let progress = Progress::new(what, 0);
+    let hear = |line: &str| match progress::told(line) {
+        Some((done, total, doing)) => progress.at(done, total, doing),
+        None => progress::say(line),
+    };
+    heard(command, Stream::Error, hear)
+}
+
+/// A stream that is listened to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Output,
+    Error,
+}
+
+/// Runs a command, and hears each line of one of its streams.
+pub(crate) fn heard(command: &mut Command, stream: Stream, hear: impl FnMut(&str)) -> Result<()> {
+    interrupt::check()?;
+    let _ = match stream {
+        Stream::Output => command.stdout(Stdio::piped()),
+        Stream::Error => command.stderr(Stdio::piped()),
+    };
+    let mut child = command.spawn().with_context(|| format!("cannot run `{command:?}`"))?;
+    match stream {
+        Stream::Output => child.stdout.take().map(|stream| lines(stream, hear)),
+        Stream::Error => child.stderr.take().map(|stream| lines(stream, hear)),
+    }
+    .unwrap_or(Ok(()))?;
+    let status = child.wait()?;
+    ensure!(status.success(), "`{command:?}` failed ({status})");
+    Ok(())
+}
+
+/// Hears all lines, of whatever bytes.
+fn lines(stream: impl Read, mut hear: impl FnMut(&str)) -> Result<()> {
+    let (mut stream, mut line) = (BufReader::new(stream), Vec::new());
+    while stream.read_until(b'\n', &mut line)? > 0 {
+        hear(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
     Ok(())
 }
 
 /// What `command` prints to standard output; an error holds the command line and the line of
 /// standard error that says most.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
+    interrupt::check()?;
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -63,6 +118,14 @@ mod tests {
     fn a_failure_holds_the_complaint() {
         let error = output(&mut sh("echo one >&2; echo two >&2; exit 1")).unwrap_err().to_string();
         assert!(error.ends_with("failed (exit status: 1): two"), "{error}");
+    }
+
+    #[test]
+    fn each_line_is_heard() {
+        let mut heard = Vec::new();
+        let mut script = sh(r"printf 'one\n\377\ntwo' >&2");
+        super::heard(&mut script, Stream::Error, |line| heard.push(line.to_owned())).unwrap();
+        assert_eq!(heard, ["one", "\u{fffd}", "two"]);
     }
 
     #[test]

@@ -4,12 +4,17 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use crate::{exec, setup, workspace};
+use crate::{
+    exec::{self, Stream},
+    progress::{self, Clock},
+    setup, workspace,
+};
 
 /// What makes a compiler tell libFuzzer of branches and comparisons; stable Rust takes it.
 /// Memory is watched by guard pages, since sanitizers need another compiler.
@@ -85,13 +90,17 @@ fn search(binary: &Path, seconds: u32) -> Result<()> {
     let mut prefix = std::ffi::OsString::from("-artifact_prefix=");
     prefix.push(&findings);
     prefix.push("/");
-    exec::run(
+    let expected = Duration::from_secs(seconds.into());
+    let _clock = Clock::start("fuzzing", Some(expected));
+    exec::heard(
         Command::new(binary)
             .env("LB_FUZZ_SEEDS", &seeds)
             .arg(format!("-max_total_time={seconds}"))
             .args(["-print_final_stats=1", "-max_len=512", "-timeout=10", "-verbosity=1"])
             .arg(prefix)
             .args([&corpus, &seeds]),
+        Stream::Error,
+        progress::say,
     )
     .with_context(|| {
         format!(

@@ -10,13 +10,22 @@ use crate::{
 
 /// Sets up if need be, and checks all.
 pub(crate) fn run() -> Result<()> {
+    step(1, "format");
     format()?;
+    step(2, "setup and the eBPF object");
     let toolchain = setup::ensure(Needs { clippy: true, ..Needs::default() })?;
     // The daemon embeds the object, so that not even its lints run without one.
     build::ebpf(&toolchain)?;
+    step(3, "clippy");
     host()?;
+    step(4, "clippy on the BPF target");
     bpf(&toolchain)?;
+    step(5, "docs");
     docs()
+}
+
+fn step(number: usize, what: &str) {
+    eprintln!("==> {number}/5 {what}");
 }
 
 /// Whether the sources are formatted.

@@ -5,7 +5,10 @@ mod build;
 mod ci;
 mod exec;
 mod fuzz;
+mod interrupt;
+mod libtest;
 mod lint;
+mod progress;
 mod run;
 mod setup;
 mod test;
@@ -46,8 +49,18 @@ enum Verb {
     Ci,
 }
 
+/// As shells tell of a program that SIGINT has ended.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
-    match dispatch(Cli::parse().verb) {
+    let verb = Cli::parse().verb;
+    let outcome = interrupt::listen().and_then(|()| dispatch(verb));
+    if interrupt::happened() {
+        interrupt::tidy();
+        eprintln!("xtask: interrupted; nothing that it started is left");
+        return ExitCode::from(INTERRUPTED);
+    }
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -4,9 +4,10 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use rustix::mount::UnmountFlags;
 
 use crate::{
-    build, exec,
+    build, exec, libtest,
     setup::{self, Needs},
     workspace,
 };
@@ -46,7 +47,7 @@ pub(crate) fn require_root() -> Result<()> {
 /// The tests beside the code.
 pub(crate) fn host(filters: &[String]) -> Result<()> {
     let packages = ["lb-common", "lb-ebpf", "lb-userspace", "lb-model", "xtask"];
-    exec::run(
+    libtest::run(
         workspace::cargo()
             .args(["test", "--release"])
             .args(packages.iter().flat_map(|package| ["-p", package]))
@@ -57,8 +58,8 @@ pub(crate) fn host(filters: &[String]) -> Result<()> {
 
 /// The tests in the kernel.
 pub(crate) fn kernel(filters: &[String]) -> Result<()> {
-    mount_bpffs()?;
-    exec::run(
+    let _mounted = Bpffs::mount()?;
+    libtest::run(
         workspace::cargo()
             .args(["test", "--release", "-p", "lb-tests", "--"])
             // A namespace belongs to a thread, and names of interfaces and pins to the machine.
@@ -68,14 +69,32 @@ pub(crate) fn kernel(filters: &[String]) -> Result<()> {
     )
 }
 
-/// Pins need a bpffs; containers often come without.
-fn mount_bpffs() -> Result<()> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    if is_bpffs_mounted(&mounts) {
-        return Ok(());
+/// Pins need a bpffs; containers often come without. One that was mounted here goes with this.
+struct Bpffs {
+    ours: bool,
+}
+
+impl Bpffs {
+    fn mount() -> Result<Self> {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        if is_bpffs_mounted(&mounts) {
+            return Ok(Self { ours: false });
+        }
+        fs::create_dir_all(Path::new(BPFFS))?;
+        exec::run(Command::new("mount").args(["-t", "bpf", "bpf", BPFFS]))?;
+        Ok(Self { ours: true })
     }
-    fs::create_dir_all(Path::new(BPFFS))?;
-    exec::run(Command::new("mount").args(["-t", "bpf", "bpf", BPFFS]))
+}
+
+impl Drop for Bpffs {
+    fn drop(&mut self) {
+        // Not by `exec`, which does nothing more once somebody has interrupted.
+        if self.ours
+            && let Err(error) = rustix::mount::unmount(BPFFS, UnmountFlags::empty())
+        {
+            eprintln!("xtask: {BPFFS} stays mounted: {error}");
+        }
+    }
 }
 
 fn is_bpffs_mounted(mounts: &str) -> bool {

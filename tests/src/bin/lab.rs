@@ -45,10 +45,10 @@ fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Demo { seconds } => demo(seconds.map(Duration::from_secs)),
         Verb::Clean => {
-            demo::clean()?;
             for removed in lb_tests::cleanup::clean_dead_tests()? {
                 println!("removed what a test left: {removed}");
             }
+            demo::clean()?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -45,5 +45,5 @@ pub(crate) fn run(Options { subject }: Options) -> Result<()> {
         }
         Subject::Control(Arguments { arguments }) => command.arg("control").args(arguments),
     };
-    exec::run(&mut command)
+    exec::watched(&mut command, "measuring")
 }

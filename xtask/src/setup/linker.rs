@@ -9,7 +9,11 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::version::{self, Release};
-use crate::{exec, workspace};
+use crate::{
+    exec,
+    progress::{self, Clock},
+    workspace,
+};
 
 /// The line of releases that the build's flags were written for.
 const LINE: Release = (0, 13);
@@ -42,7 +46,11 @@ pub(crate) fn build(emitted: u32) -> Result<PathBuf> {
         format!("bpf-linker must be built against LLVM {emitted} or newer, and none is installed")
     })?;
     let folder = folder(llvm);
-    eprintln!("xtask: building bpf-linker with LLVM {llvm} into {}", folder.display());
+    progress::say(&format!(
+        "xtask: building bpf-linker with LLVM {llvm} into {}",
+        folder.display()
+    ));
+    let _clock = Clock::start("building bpf-linker", None);
     exec::run(
         Command::new("cargo")
             .env("LLVM_PREFIX", prefix(llvm))

@@ -10,7 +10,11 @@ use std::{
 use anyhow::{Result, bail};
 
 use super::version::{self, Release};
-use crate::{exec, workspace};
+use crate::{
+    exec::{self, Stream},
+    progress::{self, Clock, Progress},
+    workspace,
+};
 
 /// The machine, as far as installing goes.
 pub(crate) struct Host {
@@ -64,15 +68,25 @@ impl Host {
             );
         }
         self.refresh();
-        eprintln!("xtask: installing {list} (the first time, this takes a minute or two)");
-        exec::run(
+        progress::say(&format!(
+            "xtask: installing {list} (the first time, this takes a minute or two)"
+        ));
+        let bar = Progress::new("installing", 100);
+        exec::heard(
             Command::new("apt-get")
                 .env("DEBIAN_FRONTEND", "noninteractive")
                 // Nothing that somebody chose to have is removed for a package that conflicts.
                 .args(["install", "-y", "-qq", "--no-install-recommends", "--no-remove"])
                 .args(packages)
-                // Errors come by the other stream; this one names each file that is unpacked.
-                .stdout(Stdio::null()),
+                .args(["-o", "APT::Status-Fd=1"])
+                .stdin(Stdio::null()),
+            Stream::Output,
+            // Errors come by the other stream.
+            |line| {
+                if let Some((percent, doing)) = status(line) {
+                    bar.at(percent, 100, doing);
+                }
+            },
         )?;
         if packages.iter().any(|package| package.starts_with("nginx")) {
             keep_nginx_off();
@@ -92,11 +106,20 @@ impl Host {
         if !self.can_install() || self.updated.replace(true) {
             return;
         }
-        eprintln!("xtask: fetching the package lists");
+        let _clock = Clock::start("fetching the package lists", None);
         if let Err(error) = exec::run(Command::new("apt-get").args(["update", "-qq"])) {
-            eprintln!("xtask: {error:#}; going on with the lists of before");
+            progress::say(&format!("xtask: {error:#}; going on with the lists of before"));
         }
     }
+}
+
+/// How far apt is, from a line of its status: `pmstatus:PACKAGE:PERCENT:DOING`, and `dlstatus` while
+/// it fetches.
+fn status(line: &str) -> Option<(u64, &str)> {
+    let (kind, rest) = line.split_once(':')?;
+    let (_, rest) = matches!(kind, "dlstatus" | "pmstatus").then(|| rest.split_once(':'))??;
+    let (percent, doing) = rest.split_once(':')?;
+    Some((percent.split('.').next()?.parse().ok()?, doing))
 }
 
 /// The demo and the tests start their own nginx: the service that the package brings would only
@@ -125,6 +148,14 @@ fn is_debian(os_release: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn apt_says_how_far_it_is() {
+        let unpacking = "pmstatus:nginx:45.2381:Unpacking nginx (amd64)";
+        assert_eq!(status(unpacking), Some((45, "Unpacking nginx (amd64)")));
+        assert_eq!(status("dlstatus:1:9.5:Retrieving file 1 of 3").map(|it| it.0), Some(9));
+        assert_eq!(status("Reading package lists..."), None);
+    }
 
     #[test]
     fn debian_and_its_children_are_recognised() {

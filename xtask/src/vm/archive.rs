@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::exec;
+use crate::{exec, progress};
 
 /// The release series that are tested, the oldest first.
 pub(crate) const SERIES: [&str; 4] = ["6.1", "6.12", "6.18", "7.2"];
@@ -120,7 +120,7 @@ impl Archive {
             let name = format!("{part}-{release}");
             packages.extend(self.names(&name)?.into_iter().filter(|found| *found == name));
         }
-        eprintln!("xtask: fetching Linux {release}");
+        progress::say(&format!("xtask: fetching Linux {release}"));
         let _ = exec::output(self.apt("apt-get").args(["-q", "download"]).args(&packages))?;
         let partial = root.with_extension("partial");
         if partial.exists() {

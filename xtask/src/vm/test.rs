@@ -22,7 +22,9 @@ use super::{
     programs::Programs,
 };
 use crate::{
-    build,
+    build, interrupt,
+    libtest::{Line, Tests},
+    progress::{self, Progress},
     setup::{self, Needs},
     workspace,
 };
@@ -60,10 +62,7 @@ pub(crate) fn boot_and_test(options: &Options) -> Result<()> {
         [] => SERIES.to_vec(),
         chosen => chosen.iter().map(String::as_str).collect(),
     };
-    eprintln!("xtask: looking for kernels in Debian's archive");
-    let archive = Archive::open()?;
-    let kernels: Vec<Kernel> =
-        series.iter().map(|series| archive.kernel(series)).collect::<Result<_>>()?;
+    let kernels = kernels(&series)?;
     let programs = Programs::build()?;
     let prepared: Vec<Prepared> =
         kernels.into_iter().map(|kernel| prepare(kernel, &programs)).collect::<Result<_>>()?;
@@ -72,11 +71,25 @@ pub(crate) fn boot_and_test(options: &Options) -> Result<()> {
     eprintln!("xtask: {} kernels, {engine:?}", prepared.len());
     let word = if options.write_budget { "write" } else { "test" };
     let results = boot_all(&prepared, engine, word);
+    interrupt::check()?;
     let said: Vec<String> = results.iter().flat_map(|result| result.budget.clone()).collect();
     if options.write_budget {
         budget::write(said.iter().map(String::as_str))?;
     }
     conclude(&results)
+}
+
+/// The newest of each series; fetching them takes a minute the first time.
+fn kernels(series: &[&str]) -> Result<Vec<Kernel>> {
+    progress::say("xtask: looking for kernels in Debian's archive");
+    let bar = Progress::new("kernels", 0);
+    let total = series.len() as u64;
+    let archive = Archive::open()?;
+    let fetch = |(done, series): (u64, &&str)| {
+        bar.at(done, total, series);
+        archive.kernel(series)
+    };
+    (0..).zip(series).map(fetch).collect()
 }
 
 fn prepare(kernel: Kernel, programs: &Programs) -> Result<Prepared> {
@@ -99,7 +112,9 @@ fn boot_all(prepared: &[Prepared], engine: Engine, word: &str) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::new());
     let work = || {
-        while let Some(guest) = prepared.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(guest) = prepared.get(next.fetch_add(1, Ordering::Relaxed))
+            && !interrupt::happened()
+        {
             let outcome = boot(guest, engine, word);
             outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
         }
@@ -119,11 +134,15 @@ fn boot(Prepared { kernel, initramfs, folder }: &Prepared, engine: Engine, word:
     let image = &kernel.image;
     let guest = Guest { engine, image, initramfs, word, log: log.clone(), limit: LIMIT };
     let mut report = Report::default();
-    eprintln!("xtask: {series}: Linux {} boots", kernel.release);
+    progress::say(&format!("xtask: {series}: Linux {} boots", kernel.release));
+    let bar = Progress::new(&format!("Linux {series}"), 0);
     let end = guest.run(|line| {
         if let Some(news) = report.hear(line) {
-            eprintln!("xtask: {series}: {:>3} s: {news}", start.elapsed().as_secs());
+            let seconds = start.elapsed().as_secs();
+            progress::say(&format!("xtask: {series}: {seconds:>3} s: {news}"));
         }
+        let Tests { done, announced, current } = &report.tests;
+        bar.at(*done, *announced, current);
     });
     let failure = match end {
         Err(error) => Some(format!("{error:#}")),
@@ -137,9 +156,7 @@ fn boot(Prepared { kernel, initramfs, folder }: &Prepared, engine: Engine, word:
 /// What a guest has said so far.
 #[derive(Default)]
 struct Report {
-    passed: usize,
-    /// The test that runs.
-    current: String,
+    tests: Tests,
     failed: Vec<String>,
     parts: Vec<(String, bool)>,
     budget: Vec<String>,
@@ -148,16 +165,10 @@ struct Report {
 impl Report {
     /// Takes note of a line; gives what is worth telling at once.
     fn hear(&mut self, line: &str) -> Option<String> {
-        if let Some(test) = line.strip_prefix("test ") {
-            test.split(" ...").next().unwrap_or(test).clone_into(&mut self.current);
-        }
+        let _: Line = self.tests.hear(line);
         // What a test says stands between its name and its end.
         if line.ends_with("FAILED") {
-            self.failed.push(self.current.clone());
-        }
-        if let Some(rest) = line.split_once("test result: ").map(|(_, rest)| rest) {
-            let mut words = rest.split_whitespace().skip(1);
-            self.passed += words.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+            self.failed.push(self.tests.current.clone());
         }
         // Another test's name may stand before it on the line.
         if let Some((_, figures)) = line.split_once("budget: ") {
@@ -170,7 +181,11 @@ impl Report {
             && name != "up"
         {
             self.parts.push((name.to_owned(), code == "0"));
-            return Some(format!("{name}: {}, {} tests passed", verdict(code), self.passed));
+            return Some(format!(
+                "{name}: {}, {} tests have ended",
+                verdict(code),
+                self.tests.done
+            ));
         }
         None
     }
@@ -215,9 +230,9 @@ mod tests {
 
     #[test]
     fn both_parts_must_come_to_a_good_end() {
-        let good = "vm: up 6.1\ntest a ... ok\ntest result: ok. 5 passed; 0 failed\nvm: packet 0\n\
-                    test result: ok. 1 passed; 0 failed\nvm: node 0\n";
-        assert_eq!((report(good).failure(), report(good).passed), (None, 6));
+        let good = "vm: up 6.1\ntest a ... ok\ntest result: ok. 1 passed; 0 failed\nvm: packet 0\n\
+                    test b ... \nok\ntest result: ok. 1 passed; 0 failed\nvm: node 0\n";
+        assert_eq!((report(good).failure(), report(good).tests.done), (None, 2));
         let crashed = report("vm: packet 0\n[  1.0] Kernel panic\n").failure();
         assert_eq!(crashed.as_deref(), Some("no good end of: node"));
         let failed = report("test x::y ... so\nFAILED\nvm: packet 101\nvm: node 0\n").failure();

@@ -31,13 +31,13 @@ struct Report {
 
 /// Measures, and shows the results.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    eprintln!("building rings");
+    eprintln!("progress 0/3 building rings");
     let rings = rings::measure();
     println!("ring of {} slots, weighted:", rings::SIZE);
     for built in &rings {
         println!("  {:>6} backends {}", built.backends, built.time);
     }
-    eprintln!("changing a live ring");
+    eprintln!("progress 1/3 changing a live ring");
     let sync = change::measure()?;
     println!("one backend of {} changes on a live ring:", sync.backends);
     println!("  in the reconciler: {}", sync.time);
@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             "  `lb backend {order}`, from the process's start to its answer: {time} (at most {bar} ms: {verdict})"
         );
     }
-    eprintln!("filling maps");
+    eprintln!("progress 2/3 filling maps");
     let memory = memory::measure()?;
     println!("memory:");
     println!("  {:>10} bytes a service of 65537 slots and 100 backends", memory.service);

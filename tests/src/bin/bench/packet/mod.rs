@@ -57,10 +57,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     })?;
     let mut lab = Lab { object, worlds: BTreeMap::new() };
     let rows = row::all(options.only.as_deref());
-    eprintln!("loading {} rows", rows.len());
-    let mut measured = Vec::new();
-    let mut complaints = Vec::new();
-    for row in rows {
+    let (total, mut measured, mut complaints) = (rows.len(), Vec::new(), Vec::new());
+    for (number, row) in rows.into_iter().enumerate() {
+        eprintln!("progress {number}/{total} rows loaded");
         match lab.prepare(&row) {
             Ok(driver) => measured.push(Measured { row, driver, least: f64::INFINITY }),
             Err(error) => complaints.push(format!("{row}: {error:#}")),
@@ -96,9 +95,10 @@ fn measure(rows: &mut [Measured], duration: Duration) -> Result<()> {
             *least = segments.into_iter().fold(*least, f64::min);
         }
         rounds += 1;
-        if told.elapsed() > Duration::from_secs(10) || rounds == 1 {
+        if told.elapsed() > Duration::from_secs(1) || rounds == 1 {
             told = Instant::now();
-            eprintln!("{:>4} s, {rounds} rounds", start.elapsed().as_secs());
+            let (seconds, total) = (start.elapsed().as_secs(), duration.as_secs());
+            eprintln!("progress {seconds}/{total} seconds, {rounds} rounds");
         }
     }
     Ok(())
