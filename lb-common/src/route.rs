@@ -117,6 +117,14 @@ impl Prefix {
         let masked = (u128::from_be_bytes(address.octets()) & mask).to_be_bytes();
         Some(Self { length, address: Addr::from_v6(masked) })
     }
+
+    /// Whether an address begins with it, in the 128-bit form.
+    #[must_use]
+    pub fn contains(&self, address: &Addr) -> bool {
+        let mask = u128::MAX.checked_shl(128 - self.length.min(128)).unwrap_or(0);
+        let [ours, theirs] = [self.address, *address].map(|it| u128::from_be_bytes(it.octets()));
+        (ours ^ theirs) & mask == 0
+    }
 }
 
 #[cfg(test)]
@@ -130,6 +138,9 @@ mod tests {
         let default = Prefix::new([10, 0, 0, 1].into(), 0).unwrap();
         assert_eq!((default.length, default.address.is_v4()), (96, true));
         assert_eq!(Prefix::new([10, 0, 0, 1].into(), 33), None);
+        assert!(prefix.contains(&Addr::from_v4([192, 0, 2, 255])));
+        assert!(!prefix.contains(&Addr::from_v4([192, 0, 2, 127])));
+        assert!(default.contains(&Addr::from_v4([255; 4])));
         let all: core::net::IpAddr = "::1".parse().unwrap();
         assert_eq!(Prefix::new(all, 0).unwrap().address, Addr::UNSPECIFIED);
     }

@@ -5,6 +5,7 @@ mod balance;
 mod crash;
 mod decap;
 mod demo;
+mod explain;
 mod firewall;
 mod health;
 mod interfaces;

@@ -65,10 +65,8 @@ impl Drop for Folder {
 /// Removes all that a crashed run with this prefix left: processes, namespaces, directories.
 /// Returns what there was. A run that is not over is left alone: that is an error.
 pub fn clean(prefix: &str) -> Result<Vec<String>, Error> {
-    let lock = folder(prefix).join(LOCK);
-    if File::open(&lock).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
-    {
-        let pid = fs::read_to_string(&lock).unwrap_or_default();
+    if is_locked(prefix) == Some(true) {
+        let pid = fs::read_to_string(folder(prefix).join(LOCK)).unwrap_or_default();
         return Err(Error::Running { prefix: prefix.into(), pid });
     }
     let mut removed = Vec::new();
@@ -87,7 +85,12 @@ pub fn clean_dead_tests() -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if test_process(&name).is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+        // A process that is dead, but not yet buried, still has its number.
+        let is_over = |pid| match is_locked(&name) {
+            Some(locked) => !locked,
+            None => !Path::new("/proc").join(pid).exists(),
+        };
+        if test_process(&name).is_some_and(is_over) {
             removed.extend(clean(&name)?);
         }
     }
@@ -103,6 +106,12 @@ pub fn test_prefix(number: usize) -> String {
 fn test_process(prefix: &str) -> Option<&str> {
     let (pid, _number) = prefix.strip_prefix(TEST_PREFIX)?.split_once('-')?;
     pid.bytes().all(|byte| byte.is_ascii_digit()).then_some(pid)
+}
+
+/// Whether somebody holds the lock of a prefix; `None` if there is no such file.
+fn is_locked(prefix: &str) -> Option<bool> {
+    let lock = File::open(folder(prefix).join(LOCK)).ok()?;
+    Some(matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Locks a new file; the lock ends with the process, however that ends.

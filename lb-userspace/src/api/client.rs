@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use super::explain::{Explanation, Question};
 use super::types::{Backend, Change, Changed, Error as Body, Service, Stats, Status};
 
 /// How long a daemon may take for an answer.
@@ -102,6 +103,12 @@ impl Client {
     pub async fn change(&self, change: &Change) -> Result<Changed, Error> {
         let body = serde_json::to_vec(change).map_err(|error| self.bad(&error))?;
         self.ask(Method::POST, "/v1/changes", body).await
+    }
+
+    /// What the node does with a packet.
+    pub async fn explain(&self, question: &Question) -> Result<Explanation, Error> {
+        let body = serde_json::to_vec(question).map_err(|error| self.bad(&error))?;
+        self.ask(Method::POST, "/v1/explain", body).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {

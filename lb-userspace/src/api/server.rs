@@ -26,7 +26,8 @@ use tokio::{net::UnixListener, sync::oneshot};
 use super::types::{Change, Error as Body};
 use crate::control::{Handle, Rejection};
 
-const PATHS: &str = "GET /v1/status, /v1/services, /v1/backends, /v1/stats, POST /v1/changes";
+const PATHS: &str =
+    "GET /v1/status, /v1/services, /v1/backends, /v1/stats, POST /v1/changes, /v1/explain";
 /// How long open requests may delay the end.
 const GRACE: Duration = Duration::from_secs(2);
 const BACKLOG: i32 = 128;
@@ -137,6 +138,7 @@ fn router(handle: Handle) -> Router {
         .route("/v1/backends", get(async |State(it): State<Handle>| answer(it.backends().await)))
         .route("/v1/stats", get(async |State(it): State<Handle>| answer(it.stats().await)))
         .route("/v1/changes", post(change))
+        .route("/v1/explain", post(explain))
         .fallback(async |request: Request| {
             let text = format!("there is no {}; use {PATHS}", request.uri().path());
             refuse(StatusCode::NOT_FOUND, text)
@@ -155,6 +157,18 @@ async fn change(State(handle): State<Handle>, body: Bytes) -> Response {
         Err(text) => refuse(StatusCode::BAD_REQUEST, text),
     }
 }
+
+async fn explain(State(handle): State<Handle>, body: Bytes) -> Response {
+    match serde_json::from_slice(&body) {
+        Ok(question) => answer(handle.explain(question).await),
+        Err(error) => {
+            refuse(StatusCode::BAD_REQUEST, format!("{error}; send an object such as {QUESTION}"))
+        }
+    }
+}
+
+const QUESTION: &str =
+    r#"{"protocol": "tcp", "source": "198.51.100.7:40000", "destination": "203.0.113.10:443"}"#;
 
 fn answer<T: serde::Serialize>(result: Result<T, Rejection>) -> Response {
     match result {

@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use super::{
     backend_setup::SetupArgs,
     decap::DecapArgs,
+    explain::ExplainArgs,
     global::{self, Global},
     help,
 };
@@ -86,6 +87,7 @@ Examples:
         #[arg(value_parser = ValueParser::new(seconds))]
         watch: Option<Duration>,
     },
+    Explain(ExplainArgs),
     Decap(DecapArgs),
     BackendSetup(Box<SetupArgs>),
     /// Print a completion script for a shell

@@ -17,6 +17,7 @@ mod change;
 mod check;
 mod completions;
 mod decap;
+mod explain;
 mod global;
 mod help;
 mod log;
@@ -130,6 +131,7 @@ fn execute(Args { global, command }: Args) -> Result<(), Error> {
         Command::Completions { shell } => completions::print(shell, output),
         Command::Man { directory } => man::write(&directory, output),
         Command::Status => block_on(show::status(&client, output)),
+        Command::Explain(args) => block_on(explain::explain(&client, output, args)),
         Command::Stats { watch } => block_on(stats::stats(&client, output, watch)),
         Command::Service(ServiceCommand::List) => block_on(show::services(&client, output)),
         Command::Backend(BackendCommand::List { service }) => {

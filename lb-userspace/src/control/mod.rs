@@ -1,12 +1,16 @@
 //! The node's state and the one task that owns it.
 
+mod explain;
 mod report;
 pub mod state;
 pub mod task;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::api::types::{Backend, Change, Changed, Service, Stats, Status};
+use crate::api::{
+    explain::{Explanation, Question},
+    types::{Backend, Change, Changed, Service, Stats, Status},
+};
 
 /// Why a request was not carried out; nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +37,8 @@ pub enum Request {
     Backends(oneshot::Sender<Result<Vec<Backend>, Rejection>>),
     /// All counters.
     Stats(oneshot::Sender<Result<Stats, Rejection>>),
+    /// What becomes of a packet.
+    Explain(Question, oneshot::Sender<Result<Explanation, Rejection>>),
     /// A change of the pools.
     Change(Change, oneshot::Sender<Result<Changed, Rejection>>),
 }
@@ -67,6 +73,11 @@ impl Handle {
     /// All counters.
     pub async fn stats(&self) -> Result<Stats, Rejection> {
         self.ask(Request::Stats).await
+    }
+
+    /// What becomes of a packet.
+    pub async fn explain(&self, question: Question) -> Result<Explanation, Rejection> {
+        self.ask(|answer| Request::Explain(question, answer)).await
     }
 
     /// Changes the pools; on an error nothing has changed.

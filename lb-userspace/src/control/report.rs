@@ -70,7 +70,7 @@ impl<D: Dataplane + Counters> State<D> {
     }
 
     /// Interface, VLANs from the outer to the inner, and MAC.
-    fn way_of(&self, hop: &NextHop) -> String {
+    pub(super) fn way_of(&self, hop: &NextHop) -> String {
         let link = self.topology.links.get(&hop.interface);
         let name = link.map_or_else(|| hop.interface.to_string(), |it| it.name.clone());
         let tags = hop.tags.iter().filter(|tag| tag.is_some());

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{Rejection, Request, state::State};
 use crate::{
     api::types::{Changed, Health, Interface, Stats, Status},
-    dataplane::{Counters, Dataplane},
+    dataplane::{Counters, Dataplane, Trials},
     health::{Targets, View},
     topology::Topology,
 };
@@ -58,7 +58,7 @@ pub struct Task<D> {
     pub orders: Orders,
 }
 
-impl<D: Dataplane + Counters> Task<D> {
+impl<D: Dataplane + Counters + Trials> Task<D> {
     /// Runs until all handles are gone.
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut news: News) {
         let mut round = tokio::time::interval(ROUND);
@@ -133,6 +133,10 @@ impl<D: Dataplane + Counters> Task<D> {
             Request::Services(to) => send(to, self.state.services().map_err(failed)),
             Request::Backends(to) => send(to, self.state.backends().map_err(failed)),
             Request::Stats(to) => send(to, self.stats()),
+            Request::Explain(question, to) => {
+                let interface = self.facts.interfaces.first().map_or(0, |it| it.index);
+                send(to, self.state.explain(&question, interface));
+            }
             Request::Change(change, to) => {
                 let answer = self.state.change(&change);
                 if let Ok(Changed { services, slots_moved }) = &answer

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
     backend::Backend,
-    flow::{Flow, FlowKey},
+    flow::{Flow, FlowKey, Pending},
     route::{NextHop, Prefix},
     service::{Reply, ReplyKey, Service, ServiceKey},
     settings::Settings,
@@ -196,6 +196,47 @@ pub trait Dataplane {
     fn slots(&self, base: u32, size: u32) -> Result<Vec<Slot>, Error>;
     /// Makes one write.
     fn apply(&mut self, op: &Op) -> Result<(), Error>;
+}
+
+/// What is known of one flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What is remembered of it.
+    pub flow: Option<Flow>,
+    /// What was noted at its SYN.
+    pub noted: Option<Pending>,
+}
+
+/// A packet to try the packet path with.
+#[derive(Clone, Debug)]
+pub struct Trial<'a> {
+    /// The frame.
+    pub frame: &'a [u8],
+    /// The interface that it comes in by.
+    pub interface: u32,
+    /// The flow that it belongs to, if it is of a service, and what is known of that.
+    pub known: Option<(FlowKey, Known)>,
+    /// The traffic counters of the backends that it may go to.
+    pub counters: Vec<u32>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The frame afterwards.
+    pub frame: Vec<u8>,
+    /// The counter of the backend that it went to.
+    pub counter: Option<u32>,
+}
+
+/// A packet path that packets can be tried on.
+pub trait Trials {
+    /// What is known of a flow.
+    fn known(&self, key: &FlowKey) -> Result<Known, Error>;
+    /// Runs the program on a packet; no map and no counter of the node changes.
+    fn try_out(&self, trial: &Trial<'_>) -> Result<Tried, Error>;
 }
 
 /// The packet path's counters, which metrics read.

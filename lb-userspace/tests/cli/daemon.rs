@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, thread::JoinHandle};
 use lb_common::verdict::Verdict;
 use lb_userspace::{
     api::{
+        explain::{Explanation, Question, Step},
         server,
         types::{
             Admin, Backend, Change, Changed, Health, Interface, Memory, Service, Stats, Status,
@@ -67,6 +68,17 @@ impl Drop for Daemon {
     }
 }
 
+fn explanation(question: &Question) -> Explanation {
+    let finding = format!("{} > {}", question.source, question.destination);
+    Explanation {
+        steps: vec![Step { stage: "parse".into(), finding }],
+        verdict: "no-service".into(),
+        meaning: Verdict::NoService.describe().trim().into(),
+        received: "0200".into(),
+        sent: None,
+    }
+}
+
 struct Books {
     config: Config,
     drained: BTreeSet<(usize, String)>,
@@ -85,6 +97,7 @@ impl Books {
             Request::Services(answer) => drop(answer.send(Ok(self.services()))),
             Request::Backends(answer) => drop(answer.send(Ok(self.backends()))),
             Request::Stats(answer) => drop(answer.send(Ok(self.stats()))),
+            Request::Explain(question, answer) => drop(answer.send(Ok(explanation(&question)))),
             Request::Change(change, answer) => drop(answer.send(self.change(&change))),
         }
     }

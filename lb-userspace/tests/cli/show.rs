@@ -29,6 +29,21 @@ Problems    web3 of web is down
 }
 
 #[test]
+fn explain() {
+    let daemon = Daemon::start();
+    assert_eq!(
+        good(&daemon, &["explain", "udp", "[2001:db8::7]:40000", "[2001:db8::10]:53"]),
+        "\
+STAGE    FINDING
+parse    [2001:db8::7]:40000 > [2001:db8::10]:53
+verdict  no-service: No service has this address, protocol and port.
+
+in   0200
+"
+    );
+}
+
+#[test]
 fn services() {
     let daemon = Daemon::start();
     assert_eq!(

@@ -7,15 +7,16 @@ use aya::{
     maps::{HashMap, Map, MapData, MapError},
 };
 use lb_common::{
-    flow::{Flow, FlowKey},
+    flow::{Flow, FlowKey, Pending},
     names,
 };
 
-use super::{Error, FlowSlice, beyond, collect, map, mapped::Mapped, mmap};
+use super::{Error, FlowSlice, Known, beyond, collect, map, mapped::Mapped, mmap, take};
 
 /// The maps of per-flow memory that userspace reads and writes.
 pub(super) struct Table {
     flows: HashMap<MapData, FlowKey, Flow>,
+    pending: HashMap<MapData, FlowKey, Pending>,
     fd: OwnedFd,
     counts: Mapped<[u32; 2]>,
     clock: Mapped<[u32; 2]>,
@@ -32,6 +33,7 @@ impl Table {
         Ok(Self {
             fd: fd.map_err(|cause| Error::Io { what: format!("map {name}"), cause })?,
             flows: HashMap::try_from(Map::HashMap(data)).map_err(map(name))?,
+            pending: take(ebpf, names::PENDING)?,
             counts: mmap(ebpf, names::FLOW_COUNTS, services.saturating_add(1))?,
             clock: mmap(ebpf, names::CLOCK, 1)?,
         })
@@ -65,6 +67,13 @@ impl Table {
     /// Zeroes what is counted of a service.
     pub(super) fn reset_count(&self, id: u32) -> Result<(), Error> {
         self.counts.store(id, &[0; 2]).ok_or_else(|| beyond(names::FLOW_COUNTS))
+    }
+
+    /// What is known of one flow.
+    pub(super) fn known(&self, key: &FlowKey) -> Result<Known, Error> {
+        let flow = found(self.flows.get(key, 0)).map_err(map(names::FLOWS))?;
+        let noted = found(self.pending.get(key, 0)).map_err(map(names::PENDING))?;
+        Ok(Known { flow, noted })
     }
 
     /// About `most` flows, from the beginning or from where another part ended.
@@ -136,6 +145,14 @@ impl Table {
             }
         }
         Ok(())
+    }
+}
+
+fn found<T>(entry: Result<T, MapError>) -> Result<Option<T>, MapError> {
+    match entry {
+        Ok(entry) => Ok(Some(entry)),
+        Err(MapError::KeyNotFound) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -45,15 +45,26 @@ pub(super) fn object(limits: &Limits, pins: Option<&Path>) -> Result<Loaded, Err
             .map_err(|cause| Error::Io { what: format!("create {}", dir.display()), cause })?;
         check_sizes(limits, dir)?;
     }
+    over(limits, pins, &[], &|_| {})
+}
+
+/// As [`object`], but for some maps that are never pinned, and with what `configure` changes.
+pub(super) fn over(
+    limits: &Limits,
+    pins: Option<&Path>,
+    unpinned: &[&str],
+    configure: &dyn Fn(&mut EbpfLoader<'_>),
+) -> Result<Loaded, Error> {
     either([names::FRAGS_PROGRAM, names::PROGRAM], &|loader| {
         for (map, size, _) in sizes(limits) {
             let _: &mut EbpfLoader<'_> = loader.map_max_entries(map, size);
         }
         if let Some(dir) = pins {
-            for map in names::PINNED {
+            for map in names::PINNED.iter().filter(|map| !unpinned.contains(map)) {
                 let _: &mut EbpfLoader<'_> = loader.map_pin_path(map, dir.join(map));
             }
         }
+        configure(loader);
     })
 }
 

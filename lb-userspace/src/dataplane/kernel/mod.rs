@@ -8,8 +8,12 @@ mod mapped;
 pub mod pins;
 mod replies;
 mod services;
+mod trial;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use aya::{
     Ebpf,
@@ -19,6 +23,7 @@ use aya::{
 use lb_common::{
     addr::Addr,
     backend::Backend,
+    flow::FlowKey,
     names,
     route::{NextHop, Prefix},
     settings::Settings,
@@ -28,7 +33,7 @@ use lb_common::{
 };
 
 use self::mapped::Mapped;
-use super::{Actual, Counters, Dataplane, Error, FlowSlice, Op};
+use super::{Actual, Counters, Dataplane, Error, FlowSlice, Known, Op, Trial, Trials, Tried};
 use crate::{
     config::{AttachMode, Limits},
     error::with_causes,
@@ -39,6 +44,8 @@ pub use self::{attach::Interface, drop_log::DropLog};
 /// The packet path in the kernel. Dropping it leaves pinned state and traffic as they are.
 pub struct Kernel {
     limits: Limits,
+    /// Where the maps are pinned.
+    pins: Option<PathBuf>,
     took_over: bool,
     ebpf: Ebpf,
     /// The program's name: it depends on the kernel.
@@ -66,6 +73,7 @@ impl Kernel {
         let lines = mmap(&mut ebpf, names::SERVICES, limits.service_lines())?;
         Ok(Self {
             limits,
+            pins: pins.map(Path::to_path_buf),
             program,
             took_over,
             settings,
@@ -225,6 +233,17 @@ impl Kernel {
         let zero = PerCpuValues::try_from(vec![Traffic::default(); cpus])
             .map_err(|cause| Error::Io { what: format!("map {}", names::TRAFFIC), cause })?;
         self.traffic.set(counter, zero, 0).map_err(map(names::TRAFFIC))
+    }
+}
+
+impl Trials for Kernel {
+    fn known(&self, key: &FlowKey) -> Result<Known, Error> {
+        self.flows.known(key)
+    }
+
+    fn try_out(&self, trial: &Trial<'_>) -> Result<Tried, Error> {
+        let pins = self.pins.as_deref().ok_or(Error::Missing("pinned maps"))?;
+        trial::run(&self.limits, pins, trial)
     }
 }
 
