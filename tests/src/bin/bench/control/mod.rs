@@ -1,6 +1,7 @@
-//! The control plane: rings, changes, memory.
+//! The control plane: rings, changes, health checks, memory.
 
 mod change;
+mod checks;
 mod command;
 mod memory;
 mod rings;
@@ -26,6 +27,7 @@ struct Report {
     rings: Vec<rings::Built>,
     sync: change::Change,
     commands: Vec<command::Ordered>,
+    checks: checks::Checked,
     memory: memory::Memory,
 }
 
@@ -49,13 +51,16 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             "  `lb backend {order}`, from the process's start to its answer: {time} (at most {bar} ms: {verdict})"
         );
     }
+    eprintln!("checking {} backends for {} s", checks::BACKENDS, checks::MEASURED.as_secs());
+    let checks = checks::measure()?;
+    println!("health checks: {checks}");
     eprintln!("filling maps");
     let memory = memory::measure()?;
     println!("memory:");
     println!("  {:>10} bytes a service of 65537 slots and 100 backends", memory.service);
     println!("  {:>10} bytes a million remembered flows", memory.million_flows);
     println!("  {:>10} bytes a node with the default limits", memory.default_limits);
-    write_json(options.json.as_ref(), &Report { rings, sync, commands, memory })?;
+    write_json(options.json.as_ref(), &Report { rings, sync, commands, checks, memory })?;
     Ok(ExitCode::SUCCESS)
 }
 
