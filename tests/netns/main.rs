@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod balance;
+mod checks;
 mod crash;
 mod decap;
 mod demo;
+mod emergency;
 mod explain;
 mod firewall;
 mod health;

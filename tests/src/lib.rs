@@ -10,6 +10,7 @@ pub mod demo;
 pub mod download;
 pub mod echo;
 pub mod error;
+pub mod mariadb;
 pub mod netns;
 pub mod nginx;
 pub mod node;

@@ -66,6 +66,11 @@ pub struct Service {
     pub backends: usize,
     /// How many of them are up.
     pub backends_up: usize,
+    /// The share of its backends, in percent, below which `usage` is not `normal`.
+    pub panic_percent: u8,
+    /// Which backends take new connections: `normal`: those that are up; `panic`: all, because few
+    /// are up; `sorry`: the sorry backend alone.
+    pub usage: String,
     /// What is remembered of its flows.
     pub memory: Memory,
     /// What passed since the counters were made.
@@ -115,6 +120,14 @@ pub struct Backend {
     pub traffic: Traffic,
 }
 
+impl Backend {
+    /// Whether it is a member of the pool that is not down.
+    #[must_use]
+    pub fn counts_as_up(&self) -> bool {
+        self.admin != Admin::Sorry && self.health != Health::Down
+    }
+}
+
 /// What the operator wants of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -123,6 +136,8 @@ pub enum Admin {
     Ready,
     /// It gets no new connections and keeps those that it has.
     Drain,
+    /// It gets new connections only when the service has too few others; not a member of the pool.
+    Sorry,
 }
 
 /// What the checks say of a backend.

@@ -62,6 +62,7 @@ pub(super) fn admin(admin: Admin) -> Cell {
     match admin {
         Admin::Ready => cell(&"ready"),
         Admin::Drain => cell(&"drain").fg(Color::Yellow),
+        Admin::Sorry => cell(&"sorry"),
     }
 }
 

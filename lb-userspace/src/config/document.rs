@@ -180,6 +180,11 @@ impl<'a> Table<'a> {
         Ok(items.iter().enumerate().map(enter).collect())
     }
 
+    /// Whether a key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
     /// Notes a problem with a key.
     pub(super) fn fault(&self, key: &str, Fault { message, remedy }: Fault) -> Reported {
         self.problems.borrow_mut().push(Problem { key: join(&self.path, key), message, remedy });

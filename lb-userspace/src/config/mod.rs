@@ -5,6 +5,7 @@
 //! TOML with lines, `schema` has the keys, `value` the forms of values.
 
 mod change;
+mod check;
 mod document;
 pub mod file;
 mod schema;
@@ -14,8 +15,9 @@ mod value;
 pub(crate) use value::parse_prefix;
 
 pub use change::{change, find};
+pub use check::{Check, CheckKind, Flap, Http, Mysql, Pattern, Tls, Udp};
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use lb_common::{
     addr::{Port, Protocol},
@@ -194,7 +196,12 @@ pub struct Service {
     /// One of [`RING_SIZES`].
     pub ring_size: u32,
     /// How backends are checked; `None`: they count as up.
-    pub check: Option<Check>,
+    pub check: Option<Arc<Check>>,
+    /// The share of the backends, in percent: when fewer are up, the `sorry` backend takes the
+    /// connections, or else all backends do. With 0 only the former, when none is up.
+    pub panic: u8,
+    /// What takes the connections then; not a member of the pool.
+    pub sorry: Option<Backend>,
     /// The pool; names and (address, port) are unique within it.
     pub backends: Vec<Backend>,
 }
@@ -204,6 +211,11 @@ impl Service {
     #[must_use]
     pub fn key(&self) -> ServiceKey {
         ServiceKey::with_ports(self.vip.into(), self.ports, self.protocol)
+    }
+
+    /// All that packets may be sent to: the pool, and the `sorry` backend.
+    pub fn machines(&self) -> impl Iterator<Item = &Backend> {
+        self.backends.iter().chain(&self.sorry)
     }
 
     /// The port of a backend that configures none: the service's, or the first of several; 0 where
@@ -246,33 +258,4 @@ impl Backend {
     pub fn ports(&self, service: &Service) -> Ports {
         if service.ports.is_one() { Ports::one(Port::new(self.port)) } else { service.ports }
     }
-}
-
-/// How the backends of a service are checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// What is tried.
-    pub kind: CheckKind,
-    /// The port, if not the backend's.
-    pub port: Option<u16>,
-    /// From one check to the next.
-    pub interval: Duration,
-    /// How long an answer may take; less than the interval.
-    pub timeout: Duration,
-    /// Successes in a row that bring a backend up; at least 1.
-    pub rise: u32,
-    /// Failures in a row that take it down; at least 1.
-    pub fall: u32,
-}
-
-/// What a check tries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CheckKind {
-    /// A TCP connection is accepted.
-    Tcp,
-    /// An HTTP/1.1 GET of this path is answered with a status of 200 to 399.
-    Http {
-        /// Starts with `/`.
-        path: String,
-    },
 }

@@ -1,14 +1,17 @@
 //! The keys of a configuration file, and their defaults.
 
-use std::{cell::RefCell, path::PathBuf, time::Duration};
+mod check;
+
+use std::{cell::RefCell, path::PathBuf, sync::Arc};
 
 use lb_common::{addr::Protocol, service::ForwardMode};
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
+
+use check::{CHECK, FLAP};
 
 use super::{
-    Answers, AttachMode, Backend, Check, CheckKind, Config, DEFAULT_FLOW_TABLE, DEFAULT_GUE_PORT,
-    DEFAULT_RING_SIZE, DEFAULT_SEED, Firewall, Limits, Node, Service, default_on_down,
-    default_window,
+    Answers, AttachMode, Backend, Config, DEFAULT_FLOW_TABLE, DEFAULT_GUE_PORT, DEFAULT_RING_SIZE,
+    DEFAULT_SEED, Firewall, Limits, Node, Service, default_on_down, default_window,
     document::{Reported, Table, all},
     validate::Problem,
     value::{self, Fault},
@@ -30,10 +33,12 @@ const SERVICE: &[&str] = &[
     "window",
     "flow_table",
     "on_down",
+    "panic",
+    "sorry",
     "check",
     "backend",
 ];
-const CHECK: &[&str] = &["type", "path", "port", "interval", "timeout", "rise", "fall"];
+const SORRY: &[&str] = &["name", "address", "port"];
 const BACKEND: &[&str] = &["name", "address", "port", "weight"];
 
 /// All keys by table, by the headers that they stand under.
@@ -44,7 +49,9 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("answers", ANSWERS),
     ("firewall", FIREWALL),
     ("service", SERVICE),
+    ("service.sorry", SORRY),
     ("service.check", CHECK),
+    ("service.check.flap", FLAP),
     ("service.backend", BACKEND),
 ];
 
@@ -138,7 +145,7 @@ fn limits(root: &Table<'_>) -> Limits {
 fn answers(root: &Table<'_>) -> Answers {
     let defaults = Answers::default();
     let Ok(table) = root.table("answers", ANSWERS) else { return defaults };
-    let rate = |key, default| table.or(key, default, value::rate).unwrap_or(default);
+    let rate = |key, default| table.or(key, default, value::number).unwrap_or(default);
     Answers {
         echo: rate("echo", defaults.echo),
         errors: rate("errors", defaults.errors),
@@ -164,11 +171,15 @@ fn service(table: &Table<'_>) -> Result<Service, Reported> {
     let flow_table = table.or("flow_table", DEFAULT_FLOW_TABLE, value::count);
     let on_down = table.or("on_down", default_on_down(usual), value::down_policy);
     let check = table.optional_table("check", CHECK);
-    let check = check.and_then(|table| table.as_ref().map(self::check).transpose());
-    let backends = table.tables("backend", BACKEND).and_then(|backends| {
-        let default_port = ports.map_or(0, |ports| ports.first.get());
-        all(backends.into_iter().map(|table| backend(&table?, default_port)))
-    });
+    let check = check.and_then(|table| table.as_ref().map(check::check).transpose());
+    let panic = table.or("panic", 0, value::percent);
+    let default_port = ports.map_or(0, |ports| ports.first.get());
+    let sorry = table.optional_table("sorry", SORRY);
+    let sorry =
+        sorry.and_then(|it| it.map(|table| sorry_backend(&table, default_port)).transpose());
+    let backends = table
+        .tables("backend", BACKEND)
+        .and_then(|backends| all(backends.into_iter().map(|table| backend(&table?, default_port))));
     Ok(Service {
         name: name?,
         vip: vip?,
@@ -180,7 +191,9 @@ fn service(table: &Table<'_>) -> Result<Service, Reported> {
         window: window?,
         flow_table: flow_table?,
         on_down: on_down?,
-        check: check?,
+        check: check?.map(Arc::new),
+        panic: panic?,
+        sorry: sorry?,
         backends: backends?,
     })
 }
@@ -196,6 +209,15 @@ fn gue_port(table: &Table<'_>, forward: Result<ForwardMode, Reported>) -> Result
     }
 }
 
+/// Its weight matters to nobody: while it is used, it is alone.
+fn sorry_backend(table: &Table<'_>, default_port: u16) -> Result<Backend, Reported> {
+    let address = table.required("address", "\"10.0.0.99\"", value::address);
+    let name = table.optional("name", value::text);
+    let port = table.or("port", default_port, value::port);
+    let name = name?.unwrap_or_else(|| "sorry".to_owned());
+    Ok(Backend { name, address: address?, port: port?, weight: 1 })
+}
+
 fn backend(table: &Table<'_>, default_port: u16) -> Result<Backend, Reported> {
     let address = table.required("address", "\"10.0.0.11\"", value::address);
     let name = table.optional("name", value::text);
@@ -208,42 +230,4 @@ fn backend(table: &Table<'_>, default_port: u16) -> Result<Backend, Reported> {
         port: port?,
         weight: weight?,
     })
-}
-
-fn check(table: &Table<'_>) -> Result<Check, Reported> {
-    let kind = check_kind(table);
-    let port = table.optional("port", value::port);
-    let interval = table.or("interval", Duration::from_secs(1), value::duration);
-    let timeout = table.or("timeout", Duration::from_millis(500), value::duration);
-    let rise = table.or("rise", 2, value::count);
-    let fall = table.or("fall", 3, value::count);
-    Ok(Check {
-        kind: kind?,
-        port: port?,
-        interval: interval?,
-        timeout: timeout?,
-        rise: rise?,
-        fall: fall?,
-    })
-}
-
-#[derive(Clone, Copy)]
-enum Type {
-    Tcp,
-    Http,
-}
-
-fn check_kind(table: &Table<'_>) -> Result<CheckKind, Reported> {
-    let kinds = [("tcp", Type::Tcp), ("http", Type::Http)];
-    let read = |value: &DeValue<'_>| value::choice(value, &kinds);
-    let kind = table.required("type", "\"http\"", read);
-    let path = table.optional("path", value::text);
-    match (kind?, path?) {
-        (Type::Tcp, None) => Ok(CheckKind::Tcp),
-        (Type::Tcp, Some(_)) => {
-            let remedy = "remove it, or set `type = \"http\"`";
-            Err(table.fault("path", Fault::new("a tcp check has no path", remedy)))
-        }
-        (Type::Http, path) => Ok(CheckKind::Http { path: path.unwrap_or_else(|| "/".to_owned()) }),
-    }
 }

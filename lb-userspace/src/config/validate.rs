@@ -1,7 +1,8 @@
 //! The rules of a configuration, pure over [`Config`]: they serve files and run-time changes alike.
 //!
-//! Here are the rules that look at several services; `node` and `service` have the others.
+//! Here are the rules that look at several services; `node`, `service` and `check` have the others.
 
+mod check;
 mod keys;
 mod node;
 mod service;
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::service::ForwardMode;
 
-use super::{Config, Service};
+use super::{Backend, Config, Service};
 
 /// One violated rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
 
 fn sums(config: &Config) -> Vec<Problem> {
     let Config { node: _, limits, firewall: _, answers: _, services } = config;
-    let backends = services.iter().map(|service| service.backends.len() as u64).sum();
+    let backends = services.iter().map(|service| service.machines().count() as u64).sum();
     let slots = services.iter().map(|service| u64::from(service.ring_size)).sum();
     let rows = [
         ("limits.services", "services", services.len() as u64, limits.services, ""),
@@ -122,19 +123,32 @@ fn repeated<'a, T, K: Ord>(
     found.into_iter()
 }
 
+/// All that a service's packets may be sent to, with what gives their keys: thousands of backends are
+/// checked with every change, and nearly all are good.
+fn machines(
+    index: usize,
+    service: &Service,
+) -> impl Iterator<Item = (&Backend, impl Fn() -> String)> {
+    let places = (0..service.backends.len()).map(Some).chain([None]);
+    service.machines().zip(places).map(move |(backend, place)| {
+        let key = move || match place {
+            Some(position) => format!("service[{index}].backend[{position}].address"),
+            None => format!("service[{index}].sorry.address"),
+        };
+        (backend, key)
+    })
+}
+
 /// A VIP as a backend would send the packet to the node itself.
 fn vips_as_backends(services: &[Service]) -> Vec<Problem> {
     let vips: BTreeSet<_> = services.iter().map(|service| service.vip).collect();
     let mut problems = Vec::new();
     for (index, service) in services.iter().enumerate() {
-        for (position, backend) in service.backends.iter().enumerate() {
-            if vips.contains(&backend.address) {
+        for (Backend { name, address, .. }, key) in machines(index, service) {
+            if vips.contains(address) {
                 problems.push(Problem::new(
-                    format!("service[{index}].backend[{position}].address"),
-                    format!(
-                        "{} of backend `{}` is a VIP of this node",
-                        backend.address, backend.name
-                    ),
+                    key(),
+                    format!("{address} of backend `{name}` is a VIP of this node"),
                     "use the backend's own address",
                 ));
             }
@@ -149,14 +163,14 @@ fn replies(services: &[Service]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let nat = |(_, service): &(usize, &Service)| service.forward == ForwardMode::NAT;
     for (index, service) in services.iter().enumerate().filter(nat) {
-        for (position, backend) in service.backends.iter().enumerate() {
+        for (backend, key) in machines(index, service) {
             let reply = (backend.address, backend.port, service.protocol);
             let owner = *owners.entry(reply).or_insert(index);
             if owner != index {
                 let (protocol, owner) = (service.protocol.as_str(), &services[owner].name);
                 let (address, port, name) = (backend.address, backend.port, &backend.name);
                 problems.push(Problem::new(
-                    format!("service[{index}].backend[{position}].address"),
+                    key(),
                     format!(
                         "nat backend `{name}` ({address} port {port}/{protocol}) is in the service \
                          `{owner}` already, and its answers could not be told apart"

@@ -1,5 +1,7 @@
 //! The forms of values: text and numbers to addresses, durations, seeds.
 
+pub(super) mod check;
+
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
@@ -137,11 +139,25 @@ pub(super) fn count(value: &DeValue<'_>) -> Result<u32, Fault> {
     })
 }
 
-/// A number of things per second; 0 is none.
-pub(super) fn rate(value: &DeValue<'_>) -> Result<u32, Fault> {
+/// A number of things that may be 0.
+pub(super) fn number(value: &DeValue<'_>) -> Result<u32, Fault> {
     integer(value, |number| {
         Fault::new(format!("{number} is out of range"), format!("use 0 to {}", u32::MAX))
     })
+}
+
+/// A share such as `30%`, in percent.
+pub(super) fn percent(value: &DeValue<'_>) -> Result<u8, Fault> {
+    let text = string(value)?;
+    let number = text.strip_suffix('%').and_then(|number| number.parse().ok());
+    number
+        .filter(|number| *number <= 100)
+        .ok_or_else(|| Fault::new(format!("`{text}` is not a share"), "write \"0%\" to \"100%\""))
+}
+
+/// Yes or no.
+pub(super) fn boolean(value: &DeValue<'_>) -> Result<bool, Fault> {
+    value.as_bool().ok_or_else(|| wrong_type("true or false", value))
 }
 
 /// A time span such as `200ms`.

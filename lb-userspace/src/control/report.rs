@@ -16,8 +16,11 @@ use crate::{
     api::types::{Admin, Backend, Health, Memory, Service, Traffic},
     config,
     dataplane::{Actual, Counters, Dataplane},
-    desired::tunnel::{self, Family},
-    health::TargetKey,
+    desired::{
+        Strength, Usage, strength,
+        tunnel::{self, Family},
+    },
+    health::{FULL, Finding, TargetKey},
     reconcile,
     ring::Endpoint,
 };
@@ -33,7 +36,7 @@ impl<D: Dataplane + Counters> State<D> {
             .config
             .services
             .iter()
-            .flat_map(|service| service.backends.iter().map(move |backend| (service, backend)));
+            .flat_map(|service| service.machines().map(move |backend| (service, backend)));
         pairs.map(|(service, backend)| self.backend(service, backend, &lines)).collect()
     }
 
@@ -46,15 +49,24 @@ impl<D: Dataplane + Counters> State<D> {
         let socket = SocketAddr::new(backend.address, backend.port);
         let endpoint = Endpoint::from(socket);
         let line = lines.get(&(service.key(), endpoint));
+        let is_sorry = service.sorry.as_ref() == Some(backend);
         let drained = self.drains.contains(&(service.name.clone(), backend.name.clone()));
-        let (health, health_reason) = self.health_of(service, socket);
+        let (health, health_reason) = if is_sorry {
+            (Health::Unchecked, "the sorry backend is not checked".into())
+        } else {
+            self.health_of(service, socket)
+        };
         Ok(Backend {
             service: service.name.clone(),
             name: backend.name.clone(),
             address: backend.address,
             port: backend.ports(service),
             weight: backend.weight,
-            admin: if drained { Admin::Drain } else { Admin::Ready },
+            admin: match (is_sorry, drained) {
+                (true, _) => Admin::Sorry,
+                (false, true) => Admin::Drain,
+                (false, false) => Admin::Ready,
+            },
             health,
             health_reason,
             share: self.share(service.key(), endpoint),
@@ -83,8 +95,12 @@ impl<D: Dataplane + Counters> State<D> {
             return (Health::Unchecked, "the service has no check".into());
         }
         match self.health.get(&TargetKey { service: service.key(), backend }) {
-            Some(finding) if finding.up => (Health::Up, finding.reason.clone()),
-            Some(finding) => (Health::Down, finding.reason.clone()),
+            Some(Finding { up: true, parts, reason }) if *parts < FULL => {
+                let reason = format!("{reason}; slow start: {parts} of {FULL} parts of its weight");
+                (Health::Up, reason)
+            }
+            Some(Finding { up: true, parts: _, reason }) => (Health::Up, reason.clone()),
+            Some(Finding { up: false, parts: _, reason }) => (Health::Down, reason.clone()),
             None => (Health::Up, "not checked yet".into()),
         }
     }
@@ -109,8 +125,10 @@ impl<D: Dataplane + Counters> State<D> {
                 window_seconds: service.window.as_secs(),
                 on_down: service.on_down.as_str().into(),
                 ring_size: service.ring_size,
-                backends: pool.len(),
-                backends_up: pool.iter().filter(|it| it.health != Health::Down).count(),
+                backends: pool.iter().filter(|it| it.admin != Admin::Sorry).count(),
+                backends_up: pool.iter().filter(|it| it.counts_as_up()).count(),
+                panic_percent: service.panic,
+                usage: self.usage(service).as_str().into(),
                 memory: self.memory(service)?,
                 traffic: pool.iter().map(|it| it.traffic).fold(Traffic::default(), sum),
             })
@@ -144,6 +162,7 @@ impl<D: Dataplane + Counters> State<D> {
                 problems.push(format!("service {}: no backend is usable", service.name));
             }
         }
+        problems.extend(self.config.services.iter().filter_map(|it| self.emergency(it)));
         for Backend { service, name, health_reason, .. } in
             backends.iter().filter(|backend| backend.health == Health::Down)
         {
@@ -171,12 +190,30 @@ impl<D: Dataplane + Counters> State<D> {
         Ok(problems)
     }
 
+    /// That a service does not use the backends that are up, and why.
+    fn emergency(&self, service: &config::Service) -> Option<String> {
+        let config::Service { name, panic, sorry, .. } = service;
+        let Strength { up, of } = strength(service, &self.drains, &self.health);
+        let few = format!("{up} of {of} backends are up, the least is {panic}%");
+        match (self.usage(service), sorry) {
+            (Usage::Normal, _) => None,
+            (Usage::Panic, _) => {
+                Some(format!("service {name}: panic: {few}: all of them are used"))
+            }
+            (Usage::Sorry, sorry) => {
+                let sorry = sorry.as_ref().map(|it| it.name.as_str()).unwrap_or_default();
+                let few = if up == 0 { format!("none of {of} backends is up") } else { few };
+                Some(format!("service {name}: sorry: {few}: only {name}/{sorry} is used"))
+            }
+        }
+    }
+
     fn without_tunnel_source(&self) -> Vec<String> {
         let without = |&family: &Family| {
             tunnel::source(&self.config, &self.topology, family) == TunnelSource::NONE
         };
         let needs = |service: &config::Service, family| {
-            let mut addresses = service.backends.iter().map(|backend| backend.address);
+            let mut addresses = service.machines().map(|backend| backend.address);
             service.forward.is_tunnel() && addresses.any(|address| Family::of(address) == family)
         };
         let services = |family| {

@@ -1,22 +1,23 @@
 //! What the control task owns: the configuration in force, what was seen, and the writer of maps.
 
+mod found;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
-use lb_common::backend::{Backend as Line, Condition};
+use found::Found;
 
 use super::Rejection;
 use crate::{
     api::types::{Change, Changed},
     config::{self, Config},
-    dataplane::{Actual, Dataplane},
-    desired::{Desired, Drains, Inputs, LastHops, derive},
+    dataplane::Dataplane,
+    desired::{Desired, Drains, Inputs, LastHops, Usage, derive, strength, usage},
     health::{Finding, Target, TargetKey, Targets, View},
     reconcile::{self, Outcome, Reconciler},
     topology::Topology,
@@ -73,24 +74,41 @@ impl<D: Dataplane> State<D> {
         self.expect_findings();
         for (service, backend, key) in self.checked() {
             let [was, is] = [&before, &self.health].map(|view| view.get(&key));
-            if let (Some(was), Some(Finding { up, reason })) = (was, is)
+            if let (Some(was), Some(Finding { up, reason, parts: _ })) = (was, is)
                 && was.up != *up
             {
                 let state = if *up { "up" } else { "down" };
                 tracing::info!("backend {}/{} is {state}: {reason}", service.name, backend.name);
             }
         }
+        for service in &self.config.services {
+            let [was, is] = [&before, &self.health].map(|view| self.usage_by(view, service));
+            if was != is {
+                tracing::warn!(
+                    "service {}: from {} to {}",
+                    service.name,
+                    was.as_str(),
+                    is.as_str()
+                );
+            }
+        }
+    }
+
+    /// Which backends of a service take new connections.
+    pub(super) fn usage(&self, service: &config::Service) -> Usage {
+        self.usage_by(&self.health, service)
+    }
+
+    fn usage_by(&self, health: &View, service: &config::Service) -> Usage {
+        usage(service, strength(service, &self.drains, health))
     }
 
     /// What has no result yet is as it is believed to be.
     fn expect_findings(&mut self) {
         let targets = self.targets();
         let unseen = targets.into_iter().filter(|(key, _)| !self.health.contains_key(key));
-        let expected: View = unseen
-            .map(|(key, target)| {
-                (key, Finding { up: target.initially_up, reason: "not checked yet".into() })
-            })
-            .collect();
+        let expected: View =
+            unseen.map(|(key, target)| (key, Finding::expected(&target))).collect();
         if !expected.is_empty() {
             Arc::make_mut(&mut self.health).extend(expected);
         }
@@ -211,9 +229,10 @@ impl<D: Dataplane> State<D> {
     /// What is to be checked.
     #[must_use]
     pub fn targets(&self) -> Targets {
-        let target = |(service, _, key): (&config::Service, _, TargetKey)| {
+        let target = |(service, backend, key): (&config::Service, &config::Backend, _)| {
             let check = service.check.clone()?;
-            Some((key, Target { check, initially_up: self.trusted.contains(&key) }))
+            let names = (service.name.clone(), backend.name.clone());
+            Some((key, Target { names, check, initially_up: self.trusted.contains(&key) }))
         };
         self.checked().filter_map(target).collect()
     }
@@ -232,7 +251,7 @@ impl<D: Dataplane> State<D> {
     /// The addresses whose neighbours are to be kept resolved.
     #[must_use]
     pub fn wanted(&self) -> BTreeSet<IpAddr> {
-        let stay = self.config.services.iter().flat_map(|service| &service.backends);
+        let stay = self.config.services.iter().flat_map(config::Service::machines);
         let leave = self.reconciler.leaving().values().flatten();
         let stay = stay.map(|backend| backend.address);
         stay.chain(leave.map(|endpoint| endpoint.address.to_ip())).collect()
@@ -243,45 +262,4 @@ fn names(config: &Config) -> impl Iterator<Item = (String, String)> {
     config.services.iter().flat_map(|service| {
         service.backends.iter().map(|backend| (service.name.clone(), backend.name.clone()))
     })
-}
-
-/// What an earlier daemon left in the maps.
-struct Found {
-    drains: Drains,
-    down: BTreeSet<TargetKey>,
-    last_hops: LastHops,
-}
-
-impl Found {
-    fn of(config: &Config, actual: &Actual) -> Self {
-        let (drains, down) = (Drains::new(), BTreeSet::new());
-        let last_hops = LastHops { backends: BTreeMap::new(), routes: actual.routes.clone() };
-        let mut found = Self { drains, down, last_hops };
-        for service in &config.services {
-            let pool = actual.pool(&service.key());
-            let ways = pool.iter().map(|(endpoint, (_, line))| (endpoint, line.next_hop));
-            let resolved = ways.filter(|(_, hop)| hop.is_resolved());
-            found
-                .last_hops
-                .backends
-                .extend(resolved.map(|(endpoint, hop)| (endpoint.address.to_ip(), hop)));
-            for backend in &service.backends {
-                let socket = SocketAddr::new(backend.address, backend.port);
-                if let Some((_, line)) = pool.get(&socket.into()) {
-                    found.note(service, backend, line);
-                }
-            }
-        }
-        found
-    }
-
-    fn note(&mut self, service: &config::Service, backend: &config::Backend, line: &Line) {
-        if line.condition.contains(Condition::DRAINING) {
-            let _: bool = self.drains.insert((service.name.clone(), backend.name.clone()));
-        }
-        if line.condition.contains(Condition::DOWN) {
-            let backend = SocketAddr::new(backend.address, backend.port);
-            let _: bool = self.down.insert(TargetKey { service: service.key(), backend });
-        }
-    }
 }

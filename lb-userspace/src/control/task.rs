@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Rejection, Request, state::State};
 use crate::{
-    api::types::{Changed, Health, Interface, Stats, Status},
+    api::types::{Admin, Changed, Interface, Stats, Status},
     dataplane::{Counters, Dataplane, Trials},
     health::{Targets, View},
     topology::Topology,
@@ -160,8 +160,8 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
             took_over: self.facts.took_over,
             interfaces: self.facts.interfaces.clone(),
             services: self.state.config.services.len(),
-            backends: backends.len(),
-            backends_up: backends.iter().filter(|it| it.health != Health::Down).count(),
+            backends: backends.iter().filter(|it| it.admin != Admin::Sorry).count(),
+            backends_up: backends.iter().filter(|it| it.counts_as_up()).count(),
             ring_bytes: self.state.ring_bytes(),
             problems: self.state.problems().map_err(failed)?,
         })

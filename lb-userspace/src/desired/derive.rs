@@ -15,10 +15,10 @@ use lb_common::{
     settings::{AnswerRates, Settings, Stages},
 };
 
-use super::{Backend, Desired, Drains, Leaving, Service, Way, tunnel};
+use super::{Backend, Desired, Drains, Leaving, Service, Usage, Way, strength, tunnel, usage};
 use crate::{
     config::{self, Answers, Config},
-    health::{TargetKey, View},
+    health::{self, TargetKey, View},
     topology::{Path, Topology},
 };
 
@@ -117,18 +117,16 @@ fn devices<'a>(
 }
 
 fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {
-    let backends = service
+    let usage = usage(service, strength(service, inputs.drains, inputs.health));
+    let pool = service
         .backends
         .iter()
-        .map(|backend| {
-            let socket = SocketAddr::new(backend.address, backend.port);
-            let desired = Backend {
-                weight: backend.weight,
-                condition: condition(inputs, service, backend, socket),
-                way: way(inputs, service.forward, backend.address),
-            };
-            (socket.into(), desired)
-        })
+        .map(|backend| (backend, self::backend(inputs, service, usage, backend)));
+    let sorry =
+        service.sorry.iter().map(|backend| (backend, sorry(inputs, service, usage, backend)));
+    let backends = pool.chain(sorry);
+    let backends = backends
+        .map(|(it, desired)| (SocketAddr::new(it.address, it.port).into(), desired))
         .collect();
     let leaving = inputs.leaving.get(&service.key()).into_iter().flatten();
     let leaving =
@@ -145,18 +143,43 @@ fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {
     }
 }
 
-fn condition(
-    Inputs { drains, health, .. }: Inputs<'_>,
+fn backend(
+    inputs: Inputs<'_>,
     service: &config::Service,
+    usage: Usage,
     backend: &config::Backend,
-    socket: SocketAddr,
-) -> Condition {
-    let finding = health.get(&TargetKey { service: service.key(), backend: socket });
-    let down = finding.is_some_and(|finding| !finding.up);
-    let draining = drains.contains(&(service.name.clone(), backend.name.clone()));
+) -> Backend {
+    let socket = SocketAddr::new(backend.address, backend.port);
+    let finding = inputs.health.get(&TargetKey { service: service.key(), backend: socket });
+    let down = finding.is_some_and(|finding| !finding.up) && usage != Usage::Panic;
+    let draining = inputs.drains.contains(&(service.name.clone(), backend.name.clone()));
     let down = if down { Condition::DOWN } else { Condition::UP };
     let draining = if draining { Condition::DRAINING } else { Condition::UP };
-    down.with(draining)
+    // Rings do not change if all weights are multiplied alike.
+    let parts = match usage {
+        Usage::Normal => finding.map_or(health::FULL, |finding| finding.parts),
+        Usage::Panic => health::FULL,
+        Usage::Sorry => 0,
+    };
+    Backend {
+        weight: backend.weight * u16::from(parts),
+        condition: down.with(draining),
+        way: way(inputs, service.forward, backend.address),
+    }
+}
+
+/// It is there before it is needed, so that the way to it is known.
+fn sorry(
+    inputs: Inputs<'_>,
+    service: &config::Service,
+    usage: Usage,
+    backend: &config::Backend,
+) -> Backend {
+    Backend {
+        weight: u16::from(usage == Usage::Sorry),
+        condition: Condition::UP,
+        way: way(inputs, service.forward, backend.address),
+    }
 }
 
 fn way(inputs: Inputs<'_>, mode: ForwardMode, backend: IpAddr) -> Way {

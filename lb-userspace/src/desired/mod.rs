@@ -2,6 +2,7 @@
 
 mod derive;
 pub mod tunnel;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,10 @@ use lb_common::{
     settings::Settings,
 };
 
-pub use self::derive::{Inputs, LastHops, derive};
+pub use self::{
+    derive::{Inputs, LastHops, derive},
+    usage::{Strength, Usage, strength, usage},
+};
 use crate::ring::Endpoint;
 
 /// The backends that an operator drains, by the names of service and backend.
@@ -71,7 +75,7 @@ pub struct Way {
 /// A backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backend {
-    /// Its configured share.
+    /// Its share in relation to the others.
     pub weight: u16,
     /// Whether it takes its share.
     pub condition: Condition,

@@ -1,12 +1,16 @@
 //! Health checks: they publish what they see and never touch maps.
 
+mod flap;
 pub mod probe;
+mod ramp;
 pub mod sm;
 pub mod supervisor;
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use lb_common::service::ServiceKey;
+
+pub use self::ramp::FULL;
 
 use crate::config::Check;
 
@@ -22,10 +26,21 @@ pub struct TargetKey {
 /// A backend to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// The names of service and backend.
+    pub names: (String, String),
     /// How.
-    pub check: Check,
+    pub check: Arc<Check>,
     /// What to believe until the first results: a restarted daemon goes on from what it finds.
     pub initially_up: bool,
+}
+
+impl Target {
+    /// Whether another one is checked in the same way.
+    #[must_use]
+    pub fn is_checked_as(&self, other: &Self) -> bool {
+        let Self { names, check, initially_up: _ } = self;
+        *names == other.names && *check == other.check
+    }
 }
 
 /// All backends to check.
@@ -36,8 +51,18 @@ pub type Targets = BTreeMap<TargetKey, Target>;
 pub struct Finding {
     /// Whether it may take connections.
     pub up: bool,
+    /// How many parts of its weight it has, of [`FULL`]: fewer for a while after it came back.
+    pub parts: u8,
     /// Why, in the last check's words.
     pub reason: String,
+}
+
+impl Finding {
+    /// What is believed of a target before its first results.
+    #[must_use]
+    pub fn expected(target: &Target) -> Self {
+        Self { up: target.initially_up, parts: FULL, reason: "not checked yet".into() }
+    }
 }
 
 /// What the checks say.

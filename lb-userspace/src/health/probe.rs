@@ -1,25 +1,26 @@
 //! One check of one backend over the network.
 
+mod exec;
+mod http;
+mod icmp;
+mod mysql;
+mod peer;
+mod tls;
+mod udp;
+
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    pin::pin,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use http_body_util::Empty;
-use hyper::{
-    Request, StatusCode,
-    body::Bytes,
-    client::conn::http1,
-    header::{CONNECTION, HOST, USER_AGENT},
-};
-use hyper_util::rt::TokioIo;
-use lb_common::service::ServiceKey;
-use rustix::net::sockopt::set_socket_linger;
-use tokio::net::TcpStream;
+use hyper::StatusCode;
 
-use super::{TargetKey, sm::Outcome};
+use self::peer::Peer;
+use super::{Target, TargetKey, sm::Outcome};
 use crate::config::{Check, CheckKind};
 
 /// Something that checks backends: the network, or a script in tests.
@@ -28,100 +29,111 @@ pub trait Prober: Clone + Send + 'static {
     fn probe(
         self,
         key: TargetKey,
-        check: Check,
+        target: Arc<Target>,
     ) -> impl std::future::Future<Output = Outcome> + Send + 'static;
 }
 
 /// Checks over the network.
-#[derive(Clone, Copy, Debug)]
-pub struct Network;
+#[derive(Clone, Default)]
+pub struct Network {
+    pings: Arc<icmp::Pings>,
+}
 
 impl Prober for Network {
-    async fn probe(self, key: TargetKey, check: Check) -> Outcome {
-        probe(key, &check).await
+    async fn probe(self, key: TargetKey, target: Arc<Target>) -> Outcome {
+        let Check { timeout, .. } = *target.check;
+        let started = Instant::now();
+        let result = match tokio::time::timeout(timeout, self.attempt(key, &target)).await {
+            Ok(result) => result,
+            Err(_) => when_silent(&target.check),
+        };
+        match result {
+            Ok(what) => {
+                let ms = started.elapsed().as_micros().div_ceil(1000);
+                Outcome { ok: true, reason: format!("{what} in {ms}ms") }
+            }
+            Err(failure) => Outcome { ok: false, reason: failure.to_string() },
+        }
     }
 }
 
-/// Why a check failed.
+impl Network {
+    /// Checks a backend once, for as long as that takes; gives what happened.
+    async fn attempt(&self, key: TargetKey, target: &Target) -> Result<String, Failure> {
+        let port = target.check.port.unwrap_or(key.backend.port());
+        let peer = Peer { address: SocketAddr::new(key.backend.ip(), port) };
+        // Boxed, so that the many plain checks do not carry the room that the others need.
+        match &target.check.kind {
+            CheckKind::Tcp => peer.knock().await.map(|()| "connected".into()),
+            CheckKind::Http(check) => Box::pin(http::check(check, key, peer)).await,
+            CheckKind::Tls(check) => Box::pin(tls::check(check, peer)).await,
+            CheckKind::Udp(check) => Box::pin(udp::check(check, peer)).await,
+            CheckKind::Icmp => Box::pin(self.pings.check(peer)).await,
+            CheckKind::Mysql(check) => Box::pin(mysql::check(check, peer)).await,
+            CheckKind::Exec { command } => Box::pin(exec::check(command, key, target, peer)).await,
+        }
+    }
+}
+
+/// What a check says that has had no answer in time.
+fn when_silent(check: &Check) -> Result<String, Failure> {
+    match &check.kind {
+        CheckKind::Udp(udp) if udp.expect.is_none() => Ok("not refused".into()),
+        CheckKind::Udp(_)
+        | CheckKind::Tcp
+        | CheckKind::Http(_)
+        | CheckKind::Tls(_)
+        | CheckKind::Icmp
+        | CheckKind::Mysql(_)
+        | CheckKind::Exec { .. } => Err(Failure::Timeout(check.timeout)),
+    }
+}
+
+/// Whether `needle` is in `bytes`.
+fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    needle.is_empty() || bytes.windows(needle.len()).any(|window| window == needle)
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |cause| Failure::File { path: path.into(), cause };
+    tokio::fs::read(path).await.map_err(failed)
+}
+
+/// Why a check failed, for people.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{}", describe(.0))]
     Connect(io::Error),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    #[error("{}: {cause}", path.display())]
+    File { path: PathBuf, cause: io::Error },
+    #[error("{}: no certificate in PEM form", .0.display())]
+    NoCertificate(PathBuf),
+    #[error("TLS: {0}")]
+    Tls(io::Error),
     #[error("no valid HTTP answer: {0}")]
     Http(hyper::Error),
     #[error("the check's path is not valid: {0}")]
     Path(hyper::http::Error),
     #[error("status {}", .0.as_u16())]
     Status(StatusCode),
-}
-
-/// Checks a backend once.
-pub async fn probe(key: TargetKey, check: &Check) -> Outcome {
-    let mut address = key.backend;
-    if let Some(port) = check.port {
-        address.set_port(port);
-    }
-    let started = Instant::now();
-    let attempt = async {
-        let stream = connect(address).await?;
-        match &check.kind {
-            CheckKind::Tcp => Ok("connected".into()),
-            CheckKind::Http { path } => http(stream, host(key, address.port()), path).await,
-        }
-    };
-    let result = tokio::time::timeout(check.timeout, attempt)
-        .await
-        .unwrap_or(Err(Failure::Timeout(check.timeout)));
-    match result {
-        Ok(what) => {
-            let ms = started.elapsed().as_micros().div_ceil(1000);
-            Outcome { ok: true, reason: format!("{what} in {ms}ms") }
-        }
-        Err(failure) => Outcome { ok: false, reason: failure.to_string() },
-    }
-}
-
-async fn connect(address: SocketAddr) -> Result<TcpStream, Failure> {
-    let stream = TcpStream::connect(address).await.map_err(Failure::Connect)?;
-    // Closing by a reset leaves no TIME_WAIT behind: checks would fill the table of ports.
-    set_socket_linger(&stream, Some(Duration::ZERO)).map_err(|e| Failure::Connect(e.into()))?;
-    Ok(stream)
-}
-
-async fn http(stream: TcpStream, host: String, path: &str) -> Result<String, Failure> {
-    let request = Request::get(path)
-        .header(HOST, host)
-        .header(USER_AGENT, concat!("lb/", env!("CARGO_PKG_VERSION")))
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(Failure::Path)?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(Failure::Http)?;
-    let mut connection = pin!(connection);
-    let mut answer = pin!(sender.send_request(request));
-    // The connection is driven from here: whoever drops this future closes it.
-    let answer = tokio::select! {
-        answer = &mut answer => answer,
-        _ = &mut connection => answer.await,
-    };
-    let status = answer.map_err(Failure::Http)?.status();
-    match status.as_u16() {
-        200..=399 => Ok(format!("status {}", status.as_u16())),
-        _ => Err(Failure::Status(status)),
-    }
-}
-
-/// The service as a client names it (RFC 9110 §7.2): where it has every port, by the checked one.
-fn host(key: TargetKey, checked: u16) -> String {
-    let ServiceKey { vip, ports, .. } = key.service;
-    let (vip, port) = (vip.to_ip(), if ports.is_any() { checked } else { ports.first.get() });
-    match (vip, port) {
-        (IpAddr::V4(v4), 80) => v4.to_string(),
-        (IpAddr::V6(v6), 80) => format!("[{v6}]"),
-        _ => SocketAddr::new(vip, port).to_string(),
-    }
+    #[error("status {}, but the body is not the expected one", .0.as_u16())]
+    Body(StatusCode),
+    #[error("the answer is not the expected one")]
+    Answer,
+    #[error("no socket for echo requests (it takes CAP_NET_RAW): {0}")]
+    PingSocket(io::Error),
+    #[error("no echo: {0}")]
+    Ping(surge_ping::SurgeError),
+    #[error("no echo: {from} answers with ICMP type {kind}")]
+    IcmpError { kind: u8, from: IpAddr },
+    #[error("{0}")]
+    Mysql(mysql_async::Error),
+    #[error("cannot run {program}: {cause}")]
+    Spawn { program: String, cause: io::Error },
+    #[error("{}", if line.is_empty() { status.to_string() } else { line.clone() })]
+    Exit { status: ExitStatus, line: String },
 }
 
 fn describe(error: &io::Error) -> String {

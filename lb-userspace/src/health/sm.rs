@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Finding, TargetKey};
+use super::{
+    Finding, TargetKey,
+    flap::Damper,
+    ramp::{FULL, Ramp},
+};
 use crate::config::Check;
 
 /// What one check has shown.
@@ -24,7 +28,7 @@ pub enum Change {
     None,
     /// The reason only.
     Reason,
-    /// The backend went up or down.
+    /// The backend went up or down, or may take more than before.
     Health,
 }
 
@@ -34,9 +38,15 @@ pub struct Machine {
     rise: u32,
     fall: u32,
     interval: Duration,
+    fast_interval: Duration,
+    slow_start: Duration,
     finding: Finding,
     /// Outcomes in a row that contradict the finding.
     contrary: u32,
+    /// When the first of these came.
+    contrary_since: Instant,
+    damper: Damper,
+    ramp: Option<Ramp>,
     /// When the next check is due, by a beat that late checks do not shift.
     due: Instant,
 }
@@ -48,13 +58,29 @@ impl Machine {
     /// that many checks neither start together nor march in step.
     #[must_use]
     pub fn new(key: &TargetKey, check: &Check, finding: Finding, now: Instant) -> Self {
-        let Check { kind: _, port: _, interval, timeout: _, rise, fall } = *check;
+        let Check {
+            kind: _,
+            port: _,
+            interval,
+            fast_interval,
+            timeout: _,
+            rise,
+            fall,
+            slow_start,
+            flap,
+        } = *check;
+        let least = Duration::from_millis(1);
         Self {
             rise: rise.max(1),
             fall: fall.max(1),
-            interval: interval.max(Duration::from_millis(1)),
+            interval: interval.max(least),
+            fast_interval: fast_interval.max(least),
+            slow_start,
             finding,
             contrary: 0,
+            contrary_since: now,
+            damper: Damper::new(flap),
+            ramp: None,
             due: now + phase(key, interval),
         }
     }
@@ -71,30 +97,84 @@ impl Machine {
         self.due
     }
 
+    /// When the backend may take more, if it is on its way to its full weight.
+    #[must_use]
+    pub fn next_step(&self) -> Option<Instant> {
+        self.ramp.map(|ramp| ramp.next_step())
+    }
+
+    /// Time has passed.
+    pub fn climb(&mut self, now: Instant) -> Change {
+        let Some(ramp) = self.ramp.as_mut().filter(|_| self.finding.up) else {
+            return Change::None;
+        };
+        if !ramp.climb(now) {
+            return Change::None;
+        }
+        self.finding.parts = ramp.parts();
+        self.ramp = self.ramp.filter(|ramp| ramp.parts() < FULL);
+        Change::Health
+    }
+
     /// A check has finished.
     pub fn finished(&mut self, outcome: Outcome, now: Instant) -> Change {
-        self.due += self.interval;
-        if self.due < now {
-            // The beats that were missed are not made up for.
-            let late = now.duration_since(self.due).as_nanos() / self.interval.as_nanos() + 1;
-            self.due += self.interval * u32::try_from(late).unwrap_or(u32::MAX);
+        let Outcome { ok, mut reason } = outcome;
+        if ok == self.finding.up {
+            self.contrary = 0;
+        } else {
+            if self.contrary == 0 {
+                self.contrary_since = now;
+            }
+            self.contrary = self.contrary.saturating_add(1);
         }
+        let enough = self.contrary >= if self.finding.up { self.fall } else { self.rise };
+        let held = enough && !self.finding.up && self.is_held(now);
+        if held {
+            let hold = humantime::format_duration(self.damper.hold());
+            let falls = self.damper.falls();
+            reason = format!("{reason}; went down {falls} times: up when it was good for {hold}");
+        }
+        self.beat(now, self.contrary > 0 && !enough);
 
-        let Outcome { ok, reason } = outcome;
-        self.contrary = if ok == self.finding.up { 0 } else { self.contrary + 1 };
-        let needed = if self.finding.up { self.fall } else { self.rise };
-        let flips = self.contrary >= needed;
-        let finding = Finding { up: self.finding.up ^ flips, reason };
-        let change = match (flips, finding == self.finding) {
-            (true, _) => Change::Health,
+        let change = match (enough && !held, reason == self.finding.reason) {
+            (true, _) => {
+                self.flip(now);
+                Change::Health
+            }
             (false, true) => Change::None,
             (false, false) => Change::Reason,
         };
-        if flips {
-            self.contrary = 0;
-        }
-        self.finding = finding;
+        self.finding.reason = reason;
         change
+    }
+
+    /// Sets the next check; faster while the finding is in doubt.
+    fn beat(&mut self, now: Instant, doubt: bool) {
+        let interval = if doubt { self.fast_interval } else { self.interval };
+        self.due += interval;
+        if self.due < now {
+            // The beats that were missed are not made up for.
+            let late = now.duration_since(self.due).as_nanos() / interval.as_nanos() + 1;
+            self.due += interval * u32::try_from(late).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Whether it has gone down too often to be up already.
+    fn is_held(&self, now: Instant) -> bool {
+        now.duration_since(self.contrary_since) < self.damper.hold()
+    }
+
+    fn flip(&mut self, now: Instant) {
+        self.contrary = 0;
+        self.finding.up = !self.finding.up;
+        if self.finding.up {
+            self.damper.rose(now);
+            self.ramp = Ramp::begin(self.slow_start, now);
+        } else {
+            self.damper.fell(now);
+            self.ramp = None;
+        }
+        self.finding.parts = self.ramp.map_or(FULL, |ramp| ramp.parts());
     }
 }
 
@@ -109,150 +189,4 @@ fn phase(key: &TargetKey, interval: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-
-    use lb_common::{
-        addr::{Port, Protocol},
-        service::ServiceKey,
-    };
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::config::CheckKind;
-
-    const INTERVAL: Duration = Duration::from_secs(2);
-
-    fn key(host: u16) -> TargetKey {
-        let [a, b] = host.to_be_bytes();
-        TargetKey {
-            service: ServiceKey::new(
-                lb_common::addr::Addr::from_v4([192, 0, 2, 1]),
-                Port::new(80),
-                Protocol::TCP,
-            ),
-            backend: SocketAddr::from(([10, 0, a, b], 80)),
-        }
-    }
-
-    fn check(rise: u32, fall: u32) -> Check {
-        let timeout = Duration::from_millis(200);
-        Check { kind: CheckKind::Tcp, port: None, interval: INTERVAL, timeout, rise, fall }
-    }
-
-    fn unchecked(up: bool) -> Finding {
-        Finding { up, reason: "not checked yet".into() }
-    }
-
-    fn outcome(ok: bool) -> Outcome {
-        Outcome { ok, reason: if ok { "fine" } else { "broken" }.into() }
-    }
-
-    /// Feeds outcomes (`+` and `-`); returns what the finding was after each.
-    fn play(rise: u32, fall: u32, up: bool, outcomes: &str) -> String {
-        let now = Instant::now();
-        let mut machine = Machine::new(&key(1), &check(rise, fall), unchecked(up), now);
-        let step = |c| {
-            let _ = machine.finished(outcome(c == '+'), now);
-            if machine.finding().up { 'U' } else { 'D' }
-        };
-        outcomes.chars().map(step).collect()
-    }
-
-    #[test]
-    fn a_backend_flips_only_after_rise_or_fall_outcomes_in_a_row() {
-        for (rise, fall, up, outcomes, expected) in [
-            (1, 1, false, "+-+-", "UDUD"),
-            (1, 3, true, "--+---+", "UUUUUDU"),
-            (2, 3, false, "+-++", "DDDU"),
-            (2, 3, true, "---++---", "UUDDUUUD"),
-            (3, 1, true, "-++-+++", "DDDDDDU"),
-            (3, 2, false, "---", "DDD"),
-            (2, 2, true, "-+-+-+", "UUUUUU"),
-            (2, 2, true, "+--++", "UUDDU"),
-        ] {
-            let got = play(rise, fall, up, outcomes);
-            assert_eq!(got, expected, "rise {rise} fall {fall} up {up} {outcomes}");
-        }
-    }
-
-    #[test]
-    fn changes_are_told_apart() {
-        let now = Instant::now();
-        let mut machine = Machine::new(&key(1), &check(1, 2), unchecked(true), now);
-        assert_eq!(machine.finished(outcome(true), now), Change::Reason);
-        assert_eq!(machine.finished(outcome(true), now), Change::None);
-        assert_eq!(machine.finished(outcome(false), now), Change::Reason);
-        assert_eq!(*machine.finding(), Finding { up: true, reason: "broken".into() });
-        assert_eq!(machine.finished(outcome(false), now), Change::Health);
-        assert_eq!(*machine.finding(), Finding { up: false, reason: "broken".into() });
-        assert_eq!(machine.finished(outcome(false), now), Change::None);
-    }
-
-    #[test]
-    fn first_checks_are_spread_over_the_interval() {
-        let now = Instant::now();
-        let mut tenths = [0; 10];
-        for host in 0..1000 {
-            let machine = Machine::new(&key(host), &check(1, 1), unchecked(true), now);
-            let wait = machine.next_probe() - now;
-            assert!(wait < INTERVAL);
-            tenths[usize::try_from(wait.as_millis()).unwrap() / 200] += 1;
-        }
-        // 1000 balls in 10 boxes: the deviation is 9.5.
-        assert!(tenths.iter().all(|n| (50..150).contains(n)), "{tenths:?}");
-    }
-
-    #[test]
-    fn the_beat_is_kept_and_missed_beats_are_not_made_up_for() {
-        let start = Instant::now();
-        let mut machine = Machine::new(&key(1), &check(1, 1), unchecked(true), start);
-        let first = machine.next_probe();
-        let _ = machine.finished(outcome(true), first + Duration::from_millis(150));
-        assert_eq!(machine.next_probe(), first + INTERVAL);
-        let _ = machine.finished(outcome(true), first + INTERVAL * 4 + Duration::from_millis(1));
-        assert_eq!(machine.next_probe(), first + INTERVAL * 5);
-    }
-
-    proptest! {
-        #[test]
-        fn it_agrees_with_the_definition(
-            rise in 1..4u32,
-            fall in 1..4u32,
-            initially_up: bool,
-            outcomes in prop::collection::vec(any::<bool>(), 0..60),
-        ) {
-            let now = Instant::now();
-            let finding = unchecked(initially_up);
-            let mut machine = Machine::new(&key(1), &check(rise, fall), finding, now);
-            let mut since_flip = Vec::new();
-            for ok in outcomes {
-                let was = machine.finding().up;
-                let change = machine.finished(outcome(ok), now);
-                since_flip.push(ok);
-                let needed = if was { fall } else { rise } as usize;
-                let contrary = since_flip.iter().rev().take_while(|&&ok| ok != was).count();
-                let flips = contrary >= needed;
-                prop_assert_eq!(machine.finding().up, was ^ flips);
-                prop_assert_eq!(change == Change::Health, flips);
-                if flips {
-                    since_flip.clear();
-                }
-            }
-        }
-
-        #[test]
-        fn the_next_check_is_never_due_long_ago_nor_far_off(
-            finishes in prop::collection::vec(0..10_000u64, 1..30),
-        ) {
-            let mut now = Instant::now();
-            let mut machine = Machine::new(&key(7), &check(2, 2), unchecked(true), now);
-            for took in finishes {
-                now = now.max(machine.next_probe()) + Duration::from_millis(took);
-                let _ = machine.finished(outcome(true), now);
-                prop_assert!(machine.next_probe() >= now);
-                prop_assert!(machine.next_probe() <= now + INTERVAL);
-            }
-        }
-    }
-}
+mod tests;

@@ -13,14 +13,15 @@ use tokio::{
 };
 
 use super::{
-    Finding, Target, TargetKey, Targets, View,
+    FULL, Finding, Target, TargetKey, Targets, View,
     probe::{Network, Prober},
     sm::{Change, Machine, Outcome},
 };
-use crate::config::Check;
 
 /// Checks that may run at once: each holds a socket.
 const CONCURRENT: usize = 256;
+/// What becomes due within this is started together: each wake-up costs about as much as a check.
+const BATCH: Duration = Duration::from_millis(10);
 /// New reasons alone are told this often.
 const REASONS: Duration = Duration::from_secs(1);
 
@@ -31,7 +32,7 @@ const REASONS: Duration = Duration::from_secs(1);
 pub fn spawn(
     targets: watch::Receiver<Arc<Targets>>,
 ) -> (watch::Receiver<Arc<View>>, JoinHandle<()>) {
-    spawn_with(targets, Network)
+    spawn_with(targets, Network::default())
 }
 
 /// [`spawn`] with another prober.
@@ -49,7 +50,7 @@ pub fn spawn_with(
 
 /// One target under watch.
 struct Watch {
-    check: Check,
+    target: Arc<Target>,
     machine: Machine,
     /// Tells an answer to this watch from one to an earlier watch of the same key.
     number: u64,
@@ -60,10 +61,14 @@ struct Supervisor<P> {
     watches: BTreeMap<TargetKey, Watch>,
     /// The checks that wait for their time.
     queue: BTreeSet<(std::time::Instant, TargetKey)>,
+    /// The backends on their way to their full weight, by when they may take more.
+    ramps: BTreeSet<(std::time::Instant, TargetKey)>,
     running: JoinSet<Outcome>,
     /// Whom the running checks are about: the target, and the number of its watch.
     subjects: BTreeMap<task::Id, (TargetKey, u64)>,
     watches_so_far: u64,
+    /// When checks may be started next.
+    next_batch: Instant,
     /// The most that has changed since the last publication.
     news: Change,
     published: Instant,
@@ -75,9 +80,11 @@ impl<P: Prober> Supervisor<P> {
             prober,
             watches: BTreeMap::new(),
             queue: BTreeSet::new(),
+            ramps: BTreeSet::new(),
             running: JoinSet::new(),
             subjects: BTreeMap::new(),
             watches_so_far: 0,
+            next_batch: Instant::now(),
             news: Change::None,
             published: Instant::now(),
         }
@@ -107,6 +114,7 @@ impl<P: Prober> Supervisor<P> {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
             self.start_due();
+            self.climb();
             self.publish(&publisher);
         }
     }
@@ -114,21 +122,39 @@ impl<P: Prober> Supervisor<P> {
     /// When something happens without anything coming in.
     fn next_deadline(&self) -> Option<Instant> {
         let probe = self.queue.first().filter(|_| self.running.len() < CONCURRENT);
-        let probe = probe.map(|&(due, _)| due.into());
+        let probe = probe.map(|&(due, _)| self.next_batch.max(due.into()));
         let reasons = (self.news == Change::Reason).then_some(self.published + REASONS);
-        probe.into_iter().chain(reasons).min()
+        let ramp = self.ramps.first().map(|&(due, _)| due.into());
+        probe.into_iter().chain(reasons).chain(ramp).min()
     }
 
     fn start_due(&mut self) {
+        if Instant::now() < self.next_batch {
+            return;
+        }
         let now = Instant::now().into_std();
         while self.running.len() < CONCURRENT
             && let Some(&(due, key)) = self.queue.first()
             && due <= now
         {
             let _ = self.queue.pop_first();
-            let Some(Watch { check, number, .. }) = self.watches.get(&key) else { continue };
-            let task = self.running.spawn(self.prober.clone().probe(key, check.clone()));
+            let Some(Watch { target, number, .. }) = self.watches.get(&key) else { continue };
+            let task = self.running.spawn(self.prober.clone().probe(key, target.clone()));
             let _ = self.subjects.insert(task.id(), (key, *number));
+            self.next_batch = Instant::from_std(now) + BATCH;
+        }
+    }
+
+    /// Lets backends that came back take more.
+    fn climb(&mut self) {
+        let now = Instant::now().into_std();
+        while let Some(&(due, key)) = self.ramps.first()
+            && due <= now
+        {
+            let _ = self.ramps.pop_first();
+            let Some(watch) = self.watches.get_mut(&key) else { continue };
+            self.news = self.news.max(watch.machine.climb(now));
+            self.ramps.extend(watch.machine.next_step().map(|due| (due, key)));
         }
     }
 
@@ -142,8 +168,15 @@ impl<P: Prober> Supervisor<P> {
         let Some(watch) = self.watches.get_mut(&key).filter(|watch| watch.number == number) else {
             return;
         };
+        let ramp = watch.machine.next_step();
         let change = watch.machine.finished(outcome, Instant::now().into_std());
         self.news = self.news.max(change);
+        if change == Change::Health {
+            if let Some(due) = ramp {
+                let _ = self.ramps.remove(&(due, key));
+            }
+            self.ramps.extend(watch.machine.next_step().map(|due| (due, key)));
+        }
         let _ = self.queue.insert((watch.machine.next_probe(), key));
     }
 
@@ -151,32 +184,39 @@ impl<P: Prober> Supervisor<P> {
     /// starts from what is believed of it.
     fn retarget(&mut self, targets: &Targets) {
         let mut before = std::mem::take(&mut self.watches);
-        for (key, Target { check, initially_up }) in targets {
+        for (key, target) in targets {
             let watch = match before.remove(key) {
-                Some(watch) if watch.check == *check => watch,
+                Some(watch) if watch.target.is_checked_as(target) => watch,
                 Some(watch) => {
-                    let _ = self.queue.remove(&(watch.machine.next_probe(), *key));
-                    self.watch(key, check, watch.machine.finding().clone())
+                    self.forget(*key, &watch);
+                    let believed = Finding { parts: FULL, ..watch.machine.finding().clone() };
+                    self.watch(key, target, believed)
                 }
                 None => {
                     self.news = Change::Health;
-                    let reason = "not checked yet".into();
-                    self.watch(key, check, Finding { up: *initially_up, reason })
+                    self.watch(key, target, Finding::expected(target))
                 }
             };
             let _ = self.watches.insert(*key, watch);
         }
         for (key, watch) in before {
             self.news = Change::Health;
-            let _ = self.queue.remove(&(watch.machine.next_probe(), key));
+            self.forget(key, &watch);
         }
     }
 
-    fn watch(&mut self, key: &TargetKey, check: &Check, finding: Finding) -> Watch {
-        let machine = Machine::new(key, check, finding, Instant::now().into_std());
+    fn forget(&mut self, key: TargetKey, watch: &Watch) {
+        let _ = self.queue.remove(&(watch.machine.next_probe(), key));
+        if let Some(due) = watch.machine.next_step() {
+            let _ = self.ramps.remove(&(due, key));
+        }
+    }
+
+    fn watch(&mut self, key: &TargetKey, target: &Target, finding: Finding) -> Watch {
+        let machine = Machine::new(key, &target.check, finding, Instant::now().into_std());
         let _ = self.queue.insert((machine.next_probe(), *key));
         self.watches_so_far += 1;
-        Watch { check: check.clone(), machine, number: self.watches_so_far }
+        Watch { target: Arc::new(target.clone()), machine, number: self.watches_so_far }
     }
 
     fn view(&self) -> View {

@@ -129,6 +129,8 @@ impl Books {
             ring_size: service.ring_size,
             backends: service.backends.len(),
             backends_up: 2,
+            panic_percent: service.panic,
+            usage: "normal".into(),
             memory: Memory { moving: 410, settled: 3, flows: 1234, limit: 65_536, refused: 0 },
             traffic: self.traffic(),
         };

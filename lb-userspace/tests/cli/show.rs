@@ -49,11 +49,11 @@ fn services() {
     assert_eq!(
         good(&daemon, &["service", "list"]),
         "\
-SERVICE  VIP                  PROTOCOL  FORWARD  WINDOW  ON DOWN   UP   RING  MOVING  SETTLED  FLOWS  PACKETS   BYTES
-web      10.0.0.10:80         tcp       l2           1h  rst      2/3  65537     410        3   1234    1.00M  100 MB
-web6     [fd00:0:0:1::10]:80  tcp       l2           1h  rst      2/3  65537     410        3   1234    1.00M  100 MB
-app      10.0.0.20:80         tcp       nat          1h  rst      2/3  65537     410        3   1234    1.00M  100 MB
-app6     [fd00:0:0:1::20]:80  tcp       nat          1h  rst      2/3  65537     410        3   1234    1.00M  100 MB
+SERVICE  VIP                  PROTOCOL  FORWARD  WINDOW  ON DOWN   UP  USAGE    RING  MOVING  SETTLED  FLOWS  PACKETS   BYTES
+web      10.0.0.10:80         tcp       l2           1h  rst      2/3  normal  65537     410        3   1234    1.00M  100 MB
+web6     [fd00:0:0:1::10]:80  tcp       l2           1h  rst      2/3  normal  65537     410        3   1234    1.00M  100 MB
+app      10.0.0.20:80         tcp       nat          1h  rst      2/3  normal  65537     410        3   1234    1.00M  100 MB
+app6     [fd00:0:0:1::20]:80  tcp       nat          1h  rst      2/3  normal  65537     410        3   1234    1.00M  100 MB
 "
     );
     let services: Vec<Service> = json(&daemon, &["service", "list"]);

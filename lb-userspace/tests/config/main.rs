@@ -10,11 +10,12 @@ use lb_common::{
     service::{DownPolicy, ForwardMode, Ports},
 };
 use lb_userspace::config::{
-    Answers, AttachMode, CheckKind, DEFAULT_RING_SIZE, DEFAULT_SEED, Limits,
+    Answers, AttachMode, CheckKind, DEFAULT_RING_SIZE, DEFAULT_SEED, Flap, Limits, Mysql, Pattern,
+    Tls, Udp,
     file::{self, Error, KEYS, Loaded},
     validate::Problem,
 };
-use mistakes::{Case, KEYS_AND_TYPES, RULES, SYNTAX};
+use mistakes::{CHECKS, Case, KEYS_AND_TYPES, RULES, SYNTAX};
 use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("../../../lb.example.toml");
@@ -25,7 +26,8 @@ const NAT: &str = "[[service]]\nname = 'app'\nvip = '192.0.2.20'\nport = 80\nfor
 
 #[test]
 fn every_mistake_is_named_with_line_key_and_remedy() {
-    for Case(pieces, expected) in SYNTAX.iter().chain(KEYS_AND_TYPES).chain(RULES) {
+    let cases = [SYNTAX, KEYS_AND_TYPES, CHECKS, RULES].concat();
+    for Case(pieces, expected) in &cases {
         let text = pieces.concat();
         let error = file::parse(&text, "lb.toml").expect_err(&text);
         let Error::Invalid(diagnostics) = &error else { panic!("{error}") };
@@ -68,12 +70,18 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!((service.gue_port, service.flow_table), (6080, 65_536));
     assert_eq!((service.window, service.on_down), (Duration::from_secs(3600), DownPolicy::RST));
     let check = service.check.as_ref().expect("a check");
-    assert_eq!(check.kind, CheckKind::Http { path: "/".into() });
+    let CheckKind::Http(http) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((http.method.as_str(), http.path.as_str()), ("GET", "/"));
+    assert_eq!((&http.statuses[..], &http.body, &http.tls), (&[200..=399][..], &None, &None));
+    assert_eq!((&http.host, &http.headers[..]), (&None, &[][..]));
     assert_eq!(
         (check.interval, check.timeout),
         (Duration::from_secs(1), Duration::from_millis(500))
     );
     assert_eq!((check.port, check.rise, check.fall), (None, 2, 3));
+    assert_eq!(check.fast_interval, check.interval);
+    assert_eq!((check.slow_start, check.flap), (Duration::ZERO, Flap::default()));
+    assert_eq!((service.panic, &service.sorry), (0, &None));
     let backend = &service.backends[0];
     assert_eq!((backend.name.as_str(), backend.port, backend.weight), ("10.0.0.11", 80, 1));
     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
@@ -83,6 +91,54 @@ fn defaults_are_those_of_the_documentation() {
           one backend; set it to the output of `openssl rand -hex 16`, the same on all nodes of a \
           cluster"]
     );
+}
+
+#[test]
+fn every_type_of_check_can_be_configured() {
+    let kind = |keys: &str| {
+        let text = [NODE, SERVICE, "[service.check]\n", keys, "\n"].concat();
+        let mut config = file::parse(&text, "lb.toml").map_err(|it| it.to_string()).unwrap().config;
+        config.services.remove(0).check.expect("a check").kind.clone()
+    };
+    let CheckKind::Http(http) = kind(
+        "type = 'https'\nmethod = 'POST'\npath = '/up'\nhost = 'www.example.com'\n\
+         headers = ['X-Token:  secret ']\nstatus = [204, '500-599']\nbody_regex = '^(ok|fine)$'\n\
+         server_name = 'www.example.com'",
+    ) else {
+        panic!("not http")
+    };
+    assert_eq!((http.method.as_str(), http.path.as_str()), ("POST", "/up"));
+    assert_eq!(http.host.as_ref().and_then(|it| it.to_str().ok()), Some("www.example.com"));
+    let [(name, value)] = &http.headers[..] else { panic!("{http:?}") };
+    assert_eq!((name.as_str(), value.as_bytes()), ("x-token", &b"secret"[..]));
+    assert!(!format!("{http:?}").contains("secret"), "no log shows it");
+    assert_eq!(http.statuses, [204..=204, 500..=599]);
+    assert!(matches!(&http.body, Some(Pattern::Regex(it)) if it.as_str() == "^(ok|fine)$"));
+    assert!(http.tls.as_ref().is_some_and(|tls| tls.verify), "a name is there to be verified");
+
+    let tls = |keys: &str| {
+        let CheckKind::Tls(tls) = kind(&format!("type = 'tls'\n{keys}")) else { panic!("{keys}") };
+        tls
+    };
+    assert_eq!(tls(""), Tls { server_name: None, verify: false, ca: None });
+    assert!(tls("ca = '/etc/ca.pem'").verify && tls("verify = true").verify);
+    assert!(!tls("server_name = 'db'\nverify = false").verify, "for SNI alone");
+
+    let udp = kind("type = 'udp'\nsend_hex = '00Ff'\nexpect = 'pong'");
+    assert_eq!(udp, CheckKind::Udp(Udp { send: vec![0, 255], expect: Some(b"pong".to_vec()) }));
+    assert_eq!(kind("type = 'icmp'"), CheckKind::Icmp);
+    let mysql = kind("type = 'mysql'\nuser = 'lb'\npassword_file = '/pw'\nquery = 'SELECT 1'");
+    assert_eq!(
+        mysql,
+        CheckKind::Mysql(Mysql {
+            user: "lb".into(),
+            password_file: Some("/pw".into()),
+            database: None,
+            query: Some("SELECT 1".into()),
+        })
+    );
+    let exec = kind("type = 'exec'\ncommand = ['/bin/check', '-v']");
+    assert_eq!(exec, CheckKind::Exec { command: vec!["/bin/check".into(), "-v".into()] });
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! Bad configuration files, each with everything that is said of it.
 
+mod checks;
+
+pub(crate) use checks::CHECKS;
+
 use crate::{NAT, NODE, SERVICE};
 
 /// A file with one mistake or more: its pieces, and everything that is said of it.
+#[derive(Clone, Copy)]
 pub(crate) struct Case(pub(crate) &'static [&'static str], pub(crate) &'static [&'static str]);
 
 pub(crate) const SYNTAX: &[Case] = &[
@@ -166,7 +171,8 @@ pub(crate) const KEYS_AND_TYPES: &[Case] = &[
     Case(
         &[NODE, SERVICE, "[service.check]\ntype = 'tcp'\npath = '/'\ninterval = 2\n"],
         &[
-            "11: service[0].check.path: a tcp check has no path; remove it, or set `type = \"http\"`",
+            "11: service[0].check.path: a tcp check has no path; remove it, or set `type = \"http\" or \
+             \"https\"`",
             "12: service[0].check.interval: 2 has no unit; write a number with a unit, such as \
          \"200ms\", \"1s\" or \"2m\"",
         ],

@@ -144,6 +144,7 @@ fn state(backend: &Backend) -> &'static str {
         (Health::Down, _) => "down",
         (Health::Up | Health::Unchecked, Admin::Drain) => "drain",
         (Health::Up, Admin::Ready) => "up",
+        (Health::Up | Health::Unchecked, Admin::Sorry) => "sorry",
         (Health::Unchecked, Admin::Ready) => "ready",
     }
 }
@@ -225,6 +226,8 @@ pub(super) mod tests {
             ring_size: 65537,
             backends: 2,
             backends_up: 1,
+            panic_percent: 0,
+            usage: "normal".into(),
             memory: Memory::default(),
             traffic: Traffic::default(),
         };

@@ -14,6 +14,9 @@ pub(super) const CPP: Program = program("c++", "g++", "compiles the fuzzer's eng
 const PROGRAMS: &[Program] = &[
     CPP,
     program("nginx", "nginx-light", "serves as the backends"),
+    program("mariadbd", "mariadb-server-core", "serves as a database"),
+    program("mariadb-install-db", "mariadb-server-core", "makes a database"),
+    program("my_print_defaults", "mariadb-client-core", "is called by mariadb-install-db"),
     program("curl", "curl", "serves as the clients"),
     program("ip", "iproute2", "makes namespaces, links, addresses and routes"),
     program("ethtool", "ethtool", "turns off offloads that hide checksums from XDP"),

@@ -9,12 +9,10 @@ use lb_common::{
 
 use super::{Problem, repeated};
 use crate::config::{
-    Backend, Check, CheckKind, MAX_WEIGHT, RING_SIZES, Service,
+    Backend, MAX_WEIGHT, RING_SIZES, Service,
     value::{Fault, not_a_port, not_a_weight},
 };
 
-/// Longer than any sensible check, and far from what clocks can count.
-const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 const NAME_MAX: usize = 64;
 const WINDOW_MIN: Duration = Duration::from_secs(1);
 const WINDOW_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -32,6 +30,8 @@ pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
         flow_table,
         on_down: _,
         check,
+        panic: _,
+        sorry: _,
         backends,
     } = service;
     let key = |key: &str| format!("service[{index}].{key}");
@@ -58,8 +58,8 @@ pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
             format!("use one of {}", sizes.join(", ")),
         ));
     }
-    problems.extend(check.iter().flat_map(|check| self::check_check(&key("check"), check)));
-    problems.extend(check.iter().filter_map(|check| port_to_check(&key("check"), *ports, check)));
+    problems.extend(check.iter().flat_map(|it| super::check::check(&key("check"), it, *ports)));
+    problems.extend(emergency(key, service));
     for (position, backend) in backends.iter().enumerate() {
         let key = |field: &str| key(&format!("backend[{position}].{field}"));
         problems.extend(self::backend(key, service, backend));
@@ -89,15 +89,38 @@ fn window(key: String, window: Duration) -> Option<Problem> {
     })
 }
 
-/// Of a service with every port, none is the backend's own.
-fn port_to_check(key: &str, ports: Ports, check: &Check) -> Option<Problem> {
-    (ports.is_any() && check.port.is_none()).then(|| {
-        Problem::new(
-            format!("{key}.port"),
-            "missing: a service with any port does not say which one to check",
-            "add `port = 80`, for example",
-        )
-    })
+/// What is to happen when few backends are up.
+fn emergency(key: impl Fn(&str) -> String, service: &Service) -> Vec<Problem> {
+    let Service { name, check, panic, sorry, backends, .. } = service;
+    let mut problems = Vec::new();
+    let mut unchecked = |name: &str| {
+        let message = "without a check all backends count as up, always";
+        problems.push(Problem::new(key(name), message, "add a `check`, or remove it"));
+    };
+    if check.is_none() && *panic > 0 {
+        unchecked("panic");
+    }
+    let Some(sorry) = sorry else { return problems };
+    if check.is_none() {
+        unchecked("sorry");
+    }
+    problems.extend(backend(|field| key(&format!("sorry.{field}")), service, sorry));
+    if let Some(twin) = backends.iter().find(|it| it.name == sorry.name) {
+        problems.push(Problem::new(
+            key("sorry.name"),
+            format!("a backend of `{name}` is named `{}` as well", twin.name),
+            "give it another name",
+        ));
+    }
+    let place = |backend: &Backend| (backend.address, backend.port);
+    if let Some(twin) = backends.iter().find(|it| place(it) == place(sorry)) {
+        problems.push(Problem::new(
+            key("sorry.address"),
+            format!("{} is the backend `{}` of `{name}`", sorry.address, twin.name),
+            "use a machine that is not in the pool",
+        ));
+    }
+    problems
 }
 
 fn at(key: String, Fault { message, remedy }: Fault) -> Problem {
@@ -199,41 +222,6 @@ fn pool(key: &str, service: &Service) -> Vec<Problem> {
             "remove one, and use `weight` for a larger share",
         )
     }));
-    problems
-}
-
-fn check_check(key: &str, check: &Check) -> Vec<Problem> {
-    let Check { kind, port, interval, timeout, rise, fall } = check;
-    let spell = |span: &Duration| humantime::format_duration(*span).to_string();
-    let mut problems = Vec::new();
-    let mut add = |name: &str, message: String, remedy: &str| {
-        problems.push(Problem::new(format!("{key}.{name}"), message, remedy));
-    };
-    if let CheckKind::Http { path } = kind
-        && !(path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()))
-    {
-        let message = format!("\"{}\" is not a path", path.escape_debug());
-        add("path", message, "begin it with `/`, and write other than visible ASCII as %XX");
-    }
-    if let Some(0) = port {
-        let Fault { message, remedy } = not_a_port(&0);
-        add("port", message, &remedy);
-    }
-    if *interval > INTERVAL_MAX {
-        add("interval", format!("{} is too long", spell(interval)), "use at most \"1h\"");
-    }
-    if timeout.is_zero() {
-        add("timeout", "no check can succeed in no time".to_owned(), "use \"500ms\", for example");
-    } else if timeout >= interval {
-        let (timeout, interval) = (spell(timeout), spell(interval));
-        let message = format!("{timeout} is not less than the interval of {interval}");
-        add("timeout", message, "shorten it, or lengthen `interval`");
-    }
-    for (name, number) in [("rise", rise), ("fall", fall)] {
-        if *number == 0 {
-            add(name, "0 results cannot change anything".to_owned(), "use 1 or more");
-        }
-    }
     problems
 }
 

@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     config::{Limits, file},
     dataplane::fake::Fake,
+    health,
     ring::Endpoint,
     topology::{Link, Route},
 };
@@ -70,7 +71,7 @@ fn key(backend: [u8; 4]) -> TargetKey {
 }
 
 fn finding(up: bool) -> Finding {
-    Finding { up, reason: "by the test".into() }
+    Finding { up, parts: health::FULL, reason: "by the test".into() }
 }
 
 fn view(findings: &[([u8; 4], bool)]) -> Arc<View> {

@@ -151,6 +151,61 @@ fn tunnels_know_the_mtu_of_their_way_and_may_lead_over_routers() {
     assert_eq!(way("l2", "10.8.0.11"), (NextHop::UNRESOLVED, u16::MAX), "not on the link");
 }
 
+/// The weights and conditions of a pool by the last byte of the address, given how its backends are:
+/// up, with how many parts of their weight.
+fn pool_of(keys: &str, health: &[(u8, bool, u8)]) -> Vec<(u8, u16, Condition)> {
+    let backends = "backend = [{ address = '10.0.0.11', weight = 3 }, { address = '10.0.0.12' }]";
+    let text =
+        service("web", "80", &format!("forward = 'l2'\ncheck.type = 'tcp'\n{keys}\n{backends}"));
+    let config = config(&text);
+    let finding = |&(host, up, parts)| {
+        let backend = SocketAddr::from(([10, 0, 0, host], 80));
+        let key = TargetKey { service: config.services[0].key(), backend };
+        (key, health::Finding { up, parts, reason: String::new() })
+    };
+    let health: View = health.iter().map(finding).collect();
+    let drains = Drains::new();
+    let (last_hops, leaving) = (&LastHops::default(), &Leaving::new());
+    let (health, drains, topology) = (&health, &drains, &topology());
+    let desired = derive(Inputs { config: &config, drains, health, topology, last_hops, leaving });
+    let pool = desired.services.into_values().flat_map(|service| service.backends);
+    let last_byte = |endpoint: Endpoint| match endpoint.address.to_ip() {
+        IpAddr::V4(v4) => v4.octets()[3],
+        IpAddr::V6(v6) => v6.octets()[15],
+    };
+    pool.map(|(endpoint, it)| (last_byte(endpoint), it.weight, it.condition)).collect()
+}
+
+#[test]
+fn what_came_back_has_a_part_of_its_weight() {
+    let pool = pool_of("", &[(11, true, 10), (12, true, 4)]);
+    assert_eq!(pool, [(11, 30, Condition::UP), (12, 4, Condition::UP)]);
+    let pool = pool_of("", &[(11, false, 10)]);
+    assert_eq!(pool, [(11, 30, Condition::DOWN), (12, 10, Condition::UP)], "no finding is none");
+}
+
+#[test]
+fn in_a_panic_the_dead_are_used_as_well() {
+    let panic = "panic = '60%'";
+    let pool = pool_of(panic, &[(11, false, 10), (12, true, 4)]);
+    assert_eq!(pool, [(11, 30, Condition::UP), (12, 10, Condition::UP)], "all of all");
+    let pool = pool_of("panic = '50%'", &[(11, false, 10), (12, true, 4)]);
+    assert_eq!(pool, [(11, 30, Condition::DOWN), (12, 4, Condition::UP)]);
+}
+
+#[test]
+fn the_sorry_machine_has_a_line_always_and_a_weight_when_it_is_needed() {
+    let sorry = "sorry = { address = '10.0.0.99' }";
+    let pool = pool_of(sorry, &[(11, false, 10)]);
+    let up = Condition::UP;
+    assert_eq!(pool, [(11, 30, Condition::DOWN), (12, 10, up), (99, 0, up)]);
+    let pool = pool_of(sorry, &[(11, false, 10), (12, false, 10)]);
+    assert_eq!(pool, [(11, 0, Condition::DOWN), (12, 0, Condition::DOWN), (99, 1, up)]);
+    let both = format!("panic = '100%'\n{sorry}");
+    let pool = pool_of(&both, &[(11, false, 10)]);
+    assert_eq!(pool, [(11, 0, Condition::DOWN), (12, 0, up), (99, 1, up)], "12 keeps its flows");
+}
+
 #[test]
 fn packets_leave_by_the_link_below_a_vlan() {
     let pool = "forward = 'ipip'\nbackend = [{ address = '10.7.0.11' }]";

@@ -1,3 +1,8 @@
+mod exec;
+mod tls;
+mod udp;
+
+use hyper::{Method, header::HeaderValue};
 use lb_common::{
     addr::{Addr, Port, Protocol},
     service::ServiceKey,
@@ -9,6 +14,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::config::{Flap, Http, Mysql, Pattern, Tls, Udp};
 
 fn key(vip: &str, port: u16, backend: SocketAddr) -> TargetKey {
     let vip = Addr::from(vip.parse::<IpAddr>().unwrap());
@@ -16,18 +22,45 @@ fn key(vip: &str, port: u16, backend: SocketAddr) -> TargetKey {
 }
 
 fn check(kind: CheckKind, timeout_ms: u64) -> Check {
+    let interval = Duration::from_secs(60);
     Check {
         kind,
         port: None,
-        interval: Duration::from_secs(60),
+        interval,
+        fast_interval: interval,
         timeout: Duration::from_millis(timeout_ms),
         rise: 1,
         fall: 1,
+        slow_start: Duration::ZERO,
+        flap: Flap::default(),
+    }
+}
+
+fn http(path: &str) -> Http {
+    Http {
+        method: Method::GET,
+        path: path.into(),
+        host: None,
+        headers: Vec::new(),
+        statuses: vec![200..=399],
+        body: None,
+        tls: None,
     }
 }
 
 fn get(path: &str) -> CheckKind {
-    CheckKind::Http { path: path.into() }
+    CheckKind::Http(Box::new(http(path)))
+}
+
+async fn probe(key: TargetKey, check: &Check) -> Outcome {
+    let names = ("web".into(), "web1".into());
+    let target = Target { names, check: Arc::new(check.clone()), initially_up: true };
+    Network::default().probe(key, Arc::new(target)).await
+}
+
+/// A check of this kind, of an address of its own.
+async fn outcome_at(address: SocketAddr, kind: CheckKind) -> Outcome {
+    probe(key("192.0.2.1", 80, address), &check(kind, 5000)).await
 }
 
 /// Takes one connection, reads a request's head, answers, and returns what it read.
@@ -50,10 +83,14 @@ async fn server(answer: &'static [u8]) -> (SocketAddr, JoinHandle<String>) {
 }
 
 async fn outcome_of(answer: &'static [u8]) -> Outcome {
+    outcome_by(http("/"), answer).await.0
+}
+
+/// What a check says, and what it asked.
+async fn outcome_by(check: Http, answer: &'static [u8]) -> (Outcome, String) {
     let (address, task) = server(answer).await;
-    let outcome = probe(key("192.0.2.1", 80, address), &check(get("/"), 5000)).await;
-    let _ = task.await.unwrap();
-    outcome
+    let outcome = outcome_at(address, CheckKind::Http(Box::new(check))).await;
+    (outcome, task.await.unwrap())
 }
 
 /// An address where nobody listens.
@@ -68,9 +105,9 @@ async fn tcp_is_up_when_a_connection_is_accepted() {
     let outcome = probe(key("2001:db8::1", 80, address), &check(CheckKind::Tcp, 5000)).await;
     assert!(outcome.ok);
     assert!(outcome.reason.starts_with("connected in "), "{}", outcome.reason);
-    let (mut stream, _) = listener.accept().await.unwrap();
-    let end = stream.read_u8().await.unwrap_err();
-    assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);
+    // The server's program is spared it.
+    let accepted = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+    assert!(accepted.is_err(), "{accepted:?}");
 }
 
 #[tokio::test]
@@ -88,6 +125,20 @@ async fn the_check_may_have_a_port_of_its_own() {
     let mut check = check(CheckKind::Tcp, 5000);
     check.port = Some(listener.local_addr().unwrap().port());
     assert!(probe(key("192.0.2.1", 80, closed().await), &check).await.ok);
+}
+
+#[tokio::test]
+async fn connections_end_by_a_reset() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap_err().kind()
+    });
+    assert!(outcome_at(address, get("/")).await.ok);
+    assert_eq!(task.await.unwrap(), io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]
@@ -158,4 +209,75 @@ async fn a_path_that_is_none_is_an_outcome_and_not_a_crash() {
     let address = listener.local_addr().unwrap();
     let outcome = probe(key("192.0.2.1", 80, address), &check(get("a b"), 5000)).await;
     assert!(outcome.reason.starts_with("the check's path is not valid"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn method_host_and_headers_are_those_of_the_check() {
+    let header = |name: &'static str| (name.parse().unwrap(), HeaderValue::from_static("probe"));
+    let asked = Http {
+        method: Method::HEAD,
+        host: Some(HeaderValue::from_static("www.example.com")),
+        headers: vec![header("x-check"), header("user-agent")],
+        ..http("/up")
+    };
+    let (outcome, head) = outcome_by(asked, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").await;
+    assert!(outcome.ok, "{outcome:?}");
+    assert!(head.starts_with("HEAD /up HTTP/1.1\r\n"), "{head}");
+    for line in ["host: www.example.com", "x-check: probe", "user-agent: probe"] {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{head}");
+    }
+    assert_eq!(head.matches("user-agent").count(), 1, "{head}");
+}
+
+#[tokio::test]
+async fn only_the_named_statuses_are_good() {
+    let teapot = || Http { statuses: vec![418..=418, 500..=502], ..http("/") };
+    for (answer, ok) in [
+        (&b"HTTP/1.1 418 I'm a teapot\r\n\r\n"[..], true),
+        (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", true),
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", false),
+        (b"HTTP/1.1 200 OK\r\n\r\n", false),
+    ] {
+        let (outcome, _) = outcome_by(teapot(), answer).await;
+        assert_eq!(outcome.ok, ok, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_body_decides_if_it_is_looked_at() {
+    let text = |text: &str| Some(Pattern::Text(text.into()));
+    let regex = |text: &str| Some(Pattern::Regex(regex::bytes::Regex::new(text).unwrap()));
+    let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   5\r\nstate\r\n6\r\n: good\r\n0\r\n\r\n";
+    for (body, ok) in [
+        (text("state: good"), true),
+        (text(""), true),
+        (text("state: bad"), false),
+        (regex("^state: (good|fair)$"), true),
+        (regex("^good"), false),
+    ] {
+        let (outcome, _) = outcome_by(Http { body, ..http("/") }, answer).await;
+        assert_eq!(outcome.ok, ok, "{outcome:?}");
+        let bad = "status 200, but the body is not the expected one";
+        assert!(ok || outcome.reason == bad, "{outcome:?}");
+    }
+    let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nstate";
+    let (outcome, _) = outcome_by(Http { body: text("state"), ..http("/") }, cut).await;
+    assert!(outcome.reason.starts_with("no valid HTTP answer: "), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_login_is_down_where_no_database_answers() {
+    let kind = || {
+        CheckKind::Mysql(Mysql {
+            user: "lb".into(),
+            password_file: None,
+            database: None,
+            query: None,
+        })
+    };
+    let outcome = outcome_at(closed().await, kind()).await;
+    assert!(!outcome.ok && outcome.reason.contains("Connection refused"), "{outcome:?}");
+    let (address, _) = server(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    assert!(!probe(key("192.0.2.1", 80, address), &check(kind(), 500)).await.ok);
 }

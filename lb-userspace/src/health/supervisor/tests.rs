@@ -13,7 +13,7 @@ use lb_common::{
 use tokio::time::sleep;
 
 use super::*;
-use crate::config::CheckKind;
+use crate::config::{Check, CheckKind, Flap};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -43,7 +43,7 @@ impl Script {
 }
 
 impl Prober for Script {
-    async fn probe(self, key: TargetKey, _: Check) -> Outcome {
+    async fn probe(self, key: TargetKey, _: Arc<Target>) -> Outcome {
         let shared = self.0;
         let number = shared.probes.fetch_add(1, Ordering::Relaxed);
         let begun = (number, Instant::now());
@@ -72,11 +72,14 @@ fn target(initially_up: bool) -> Target {
         kind: CheckKind::Tcp,
         port: None,
         interval: INTERVAL,
+        fast_interval: INTERVAL,
         timeout: Duration::from_millis(200),
         rise: 2,
         fall: 3,
+        slow_start: Duration::ZERO,
+        flap: Flap::default(),
     };
-    Target { check, initially_up }
+    Target { names: ("web".into(), "web1".into()), check: Arc::new(check), initially_up }
 }
 
 fn targets(hosts: impl IntoIterator<Item = u16>) -> Arc<Targets> {
@@ -118,7 +121,7 @@ async fn before_the_first_results_it_says_what_it_was_told() {
     let told = Targets::from([(key(1), target(true)), (key(2), target(false))]);
     let bench = Bench::new(Arc::new(told), Duration::ZERO);
     for (host, up) in [(1, true), (2, false)] {
-        let expected = Finding { up, reason: "not checked yet".into() };
+        let expected = Finding { up, parts: FULL, reason: "not checked yet".into() };
         assert_eq!(bench.view.borrow()[&key(host)], expected);
     }
 }
@@ -206,7 +209,8 @@ async fn another_check_starts_from_what_is_believed() {
         let _ = bench.next().await;
     }
     let mut other = target(true);
-    other.check.interval = INTERVAL * 10;
+    Arc::make_mut(&mut other.check).interval = INTERVAL * 10;
+    Arc::make_mut(&mut other.check).fast_interval = INTERVAL * 10;
     let _ = bench.targets.send_replace(Arc::new([(key(1), other)].into()));
     sleep(INTERVAL).await;
     assert!(!bench.up(1));
@@ -218,10 +222,10 @@ async fn another_check_starts_from_what_is_believed() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_to_an_earlier_watch_does_not_count() {
     let mut target = target(true);
-    target.check.fall = 1;
+    Arc::make_mut(&mut target.check).fall = 1;
     let now = Instant::now().into_std();
     let beat = |host: &u16| {
-        let finding = Finding { up: true, reason: String::new() };
+        let finding = Finding::expected(&target);
         Machine::new(&key(*host), &target.check, finding, now).next_probe() - now
     };
     let host = (1..100).find(|host| beat(host) > INTERVAL / 2).unwrap();
@@ -265,6 +269,35 @@ async fn a_check_that_panics_counts_as_failed() {
     while !bench.up(1) {
         let _ = bench.next().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_came_back_is_told_of_at_each_step_to_its_weight() {
+    let mut target = target(true);
+    let slow_start = INTERVAL * 20;
+    Arc::make_mut(&mut target.check).slow_start = slow_start;
+    let mut bench = Bench::new(Arc::new([(key(1), target)].into()), Duration::ZERO);
+    let parts = |bench: &Bench| bench.view.borrow()[&key(1)].parts;
+    assert_eq!(parts(&bench), FULL);
+    bench.script.set(key(1), false);
+    while bench.up(1) {
+        let _ = bench.next().await;
+    }
+    bench.script.set(key(1), true);
+    while !bench.up(1) {
+        let _ = bench.next().await;
+    }
+    let since = Instant::now();
+    let mut seen = vec![parts(&bench)];
+    while parts(&bench) < FULL {
+        let _ = bench.next().await;
+        if parts(&bench) > seen[seen.len() - 1] {
+            seen.push(parts(&bench));
+        }
+    }
+    assert_eq!(seen, (1..=FULL).collect::<Vec<_>>());
+    let late = since.elapsed().checked_sub(slow_start).unwrap();
+    assert!(late < Duration::from_millis(5), "{late:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
-//! The control plane: rings, changes, memory.
+//! The control plane: rings, changes, health checks, memory.
 
 mod change;
+mod checks;
 mod command;
 mod memory;
 mod rings;
@@ -26,18 +27,19 @@ struct Report {
     rings: Vec<rings::Built>,
     sync: change::Change,
     commands: Vec<command::Ordered>,
+    checks: checks::Checked,
     memory: memory::Memory,
 }
 
 /// Measures, and shows the results.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    eprintln!("progress 0/3 building rings");
+    eprintln!("progress 0/4 building rings");
     let rings = rings::measure();
     println!("ring of {} slots, weighted:", rings::SIZE);
     for built in &rings {
         println!("  {:>6} backends {}", built.backends, built.time);
     }
-    eprintln!("progress 1/3 changing a live ring");
+    eprintln!("progress 1/4 changing a live ring");
     let sync = change::measure()?;
     println!("one backend of {} changes on a live ring:", sync.backends);
     println!("  in the reconciler: {}", sync.time);
@@ -49,13 +51,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             "  `lb backend {order}`, from the process's start to its answer: {time} (at most {bar} ms: {verdict})"
         );
     }
-    eprintln!("progress 2/3 filling maps");
+    let (count, seconds) = (checks::BACKENDS, checks::MEASURED.as_secs());
+    eprintln!("progress 2/4 checking {count} backends for {seconds} s");
+    let checks = checks::measure()?;
+    println!("health checks: {checks}");
+    eprintln!("progress 3/4 filling maps");
     let memory = memory::measure()?;
     println!("memory:");
     println!("  {:>10} bytes a service of 65537 slots and 100 backends", memory.service);
     println!("  {:>10} bytes a million remembered flows", memory.million_flows);
     println!("  {:>10} bytes a node with the default limits", memory.default_limits);
-    write_json(options.json.as_ref(), &Report { rings, sync, commands, memory })?;
+    write_json(options.json.as_ref(), &Report { rings, sync, commands, checks, memory })?;
     Ok(ExitCode::SUCCESS)
 }
 
