@@ -23,20 +23,8 @@ impl Programs {
     /// Builds them, around the eBPF object that is there.
     pub(crate) fn build() -> Result<Self> {
         let host = host()?;
-        let flags =
-            format!("CARGO_TARGET_{}_RUSTFLAGS", host.replace('-', "_").to_ascii_uppercase());
-        let cargo = |verb: &str| {
-            let mut cargo = workspace::cargo();
-            let _ = cargo
-                .args([verb, "--release", "--target", &host])
-                .env_remove("RUSTFLAGS")
-                .env_remove("CARGO_ENCODED_RUSTFLAGS")
-                .env(&flags, "-C target-feature=+crt-static")
-                .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
-            cargo
-        };
-        exec::run(cargo("build").args(["-p", "lb-userspace", "--bin", "lb"]))?;
-        let mut tests = cargo("test");
+        exec::run(cargo("build", &host).args(["-p", "lb-userspace", "--bin", "lb"]))?;
+        let mut tests = cargo("test", &host);
         let _ = tests.args(["-p", "lb-tests", "--test", "packet", "--test", "vm", "--no-run"]);
         exec::run(&mut tests)?;
         let built = exec::output(tests.args(["-q", "--message-format", "json"]))?;
@@ -46,6 +34,36 @@ impl Programs {
             vm: executable(&built, "vm")?,
         })
     }
+}
+
+/// Builds `lb` and `lb-bench`, around the eBPF object that is there; gives the folder that holds them.
+pub(crate) fn build_bench() -> Result<PathBuf> {
+    let host = host()?;
+    let mut build = cargo("build", &host);
+    exec::run(build.args([
+        "-p",
+        "lb-userspace",
+        "--bin",
+        "lb",
+        "-p",
+        "lb-tests",
+        "--bin",
+        "lb-bench",
+    ]))?;
+    Ok(workspace::target().join(&host).join("release"))
+}
+
+/// cargo, for programs that need no libraries.
+fn cargo(verb: &str, host: &str) -> Command {
+    let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", host.replace('-', "_").to_ascii_uppercase());
+    let mut cargo = workspace::cargo();
+    let _ = cargo
+        .args([verb, "--release", "--target", host])
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env(flags, "-C target-feature=+crt-static")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
+    cargo
 }
 
 /// The triple that cargo builds for.

@@ -1,0 +1,194 @@
+//! The layouts of machines: three guests on a bridge, one guest with a veth pair, hosts by ssh.
+
+use std::{
+    cell::RefCell,
+    fs,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use super::{
+    inventory::{Inventory, Word},
+    machine::{Guest, Machine, Paper, Remote},
+    network::Network,
+    site::{Plan, Port, Site},
+};
+use crate::{
+    exec,
+    vm::{
+        archive::Kernel,
+        guest::{self, Engine},
+        image::Content,
+        shell::{self, Shell},
+    },
+    workspace,
+};
+
+/// How the guests are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Layout {
+    /// Generator, balancer and sink are guests of their own on a bridge
+    ThreeVms,
+    /// Generator and sink share the far end of a veth pair, in the balancer's guest
+    OneGuest,
+}
+
+impl Layout {
+    pub(super) const ALL: [Self; 2] = [Self::ThreeVms, Self::OneGuest];
+
+    /// Its name in results.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ThreeVms => "three-vms",
+            Self::OneGuest => "one-guest",
+        }
+    }
+}
+
+/// A kernel with its image.
+pub(super) struct Prepared {
+    pub(super) kernel: Kernel,
+    initramfs: PathBuf,
+    folder: PathBuf,
+}
+
+/// Makes the image of a kernel for the benchmark; `programs` is the folder of the static ones.
+pub(super) fn prepare(kernel: Kernel, programs: &Path) -> Result<Prepared> {
+    let folder = workspace::target().join("vm").join(format!("bench-{}", kernel.series));
+    fs::create_dir_all(&folder)?;
+    let content = Content {
+        init: shell::INIT,
+        // Busybox's shell would run its own `ip`.
+        tools: &["sh", "ip", "nsenter", "kmod", "ipvsadm"],
+        applets: &[
+            "awk", "cat", "grep", "kill", "mkdir", "mount", "poweroff", "rm", "sed",
+            "setsid", "sleep", "stty", "sysctl",
+        ],
+        modules: &["virtio_pci", "virtio_net", "veth", "pktgen", "ip_vs", "ip_vs_mh"],
+        files: vec![
+            (programs.join("lb"), "bin/lb"),
+            (programs.join("lb-bench"), "bin/lb-bench"),
+            (workspace::driver(), "bin/lb-driver.o"),
+        ],
+    };
+    let initramfs = content.image(&kernel, &folder)?;
+    Ok(Prepared { kernel, initramfs, folder })
+}
+
+impl Prepared {
+    /// The fastest engine that boots it.
+    pub(super) fn engine(&self) -> Result<Engine> {
+        guest::engine(&self.kernel.image, &self.initramfs, &self.folder)
+    }
+
+    fn qemu(&self, engine: Engine) -> Result<std::process::Command> {
+        guest::qemu(engine, &self.kernel.image, &self.initramfs, "shell")
+    }
+
+    fn console(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
+    }
+}
+
+/// The machines of a layout. They end, and the wire between them with them, when this is dropped.
+pub(super) struct Stage {
+    /// First, so that it is cleaned up while its machines are there.
+    pub(super) site: Site,
+    _network: Option<Network>,
+}
+
+/// Boots the guests of a layout.
+pub(super) fn boot(layout: Layout, prepared: &Prepared, engine: Engine) -> Result<Stage> {
+    match layout {
+        Layout::ThreeVms => three_vms(prepared, engine),
+        Layout::OneGuest => one_guest(prepared, engine),
+    }
+}
+
+fn three_vms(prepared: &Prepared, engine: Engine) -> Result<Stage> {
+    let macs: Vec<String> = (1..=3).map(|number| format!("02:00:00:00:00:0{number}")).collect();
+    let network = Network::new(&macs)?;
+    let mut shells = Vec::new();
+    for (number, (mac, name)) in macs.iter().zip(["generator", "balancer", "sink"]).enumerate() {
+        let mut qemu = prepared.qemu(engine)?;
+        let qemu = network.inside(qemu.args(Network::card(number, mac)));
+        shells.push(Shell::start(qemu, &prepared.console(name))?);
+    }
+    for shell in &mut shells {
+        shell.ready()?;
+    }
+    let port = |mac: &String| Port { interface: "eth0".to_owned(), mac: mac.clone() };
+    let plan = Plan {
+        generator: port(&macs[0]),
+        balancer: port(&macs[1]),
+        sink: port(&macs[2]),
+        programs: "/bin".to_owned(),
+        threads: 1,
+        burst: 8,
+    };
+    let mut machines = shells.into_iter().map(|shell| -> Box<dyn Machine> {
+        Box::new(Guest { shell: Rc::new(RefCell::new(shell)), namespace: None })
+    });
+    let mut next = || anyhow::Context::context(machines.next(), "three guests");
+    let site = Site::prepare(plan, next()?, next()?, next()?)?;
+    Ok(Stage { site, _network: Some(network) })
+}
+
+fn one_guest(prepared: &Prepared, engine: Engine) -> Result<Stage> {
+    let mut shell = Shell::start(prepared.qemu(engine)?, &prepared.console("guest"))?;
+    shell.ready()?;
+    let (near, far) = ("02:00:00:00:01:01", "02:00:00:00:01:02");
+    let _ = shell.run(&format!(
+        "set -e; ip netns add far; ip link add near address {near} type veth \
+         peer name far address {far} netns far; \
+         ip link set near up; ip -n far link set lo up; ip -n far link set far up"
+    ))?;
+    let port = |name: &str, mac: &str| Port { interface: name.to_owned(), mac: mac.to_owned() };
+    let plan = Plan {
+        generator: port("far", far),
+        balancer: port("near", near),
+        sink: port("far", far),
+        programs: "/bin".to_owned(),
+        threads: 1,
+        // A veth takes no packet twice.
+        burst: 1,
+    };
+    let shell = Rc::new(RefCell::new(shell));
+    let machine =
+        |namespace| -> Box<dyn Machine> { Box::new(Guest { shell: Rc::clone(&shell), namespace }) };
+    let (generator, balancer, sink) = (machine(Some("far")), machine(None), machine(Some("far")));
+    Ok(Stage { site: Site::prepare(plan, generator, balancer, sink)?, _network: None })
+}
+
+/// The hosts of an inventory, with the programs copied to them; on paper, nothing but their lines.
+pub(super) fn hosts(inventory: &Inventory, programs: &Path, paper: bool) -> Result<Stage> {
+    let Inventory { folder, generator, balancer, sink } = inventory;
+    let plan = Plan {
+        generator: generator.port(),
+        balancer: balancer.port(),
+        sink: sink.port(),
+        programs: folder.to_string(),
+        threads: generator.threads.get(),
+        burst: generator.burst.get(),
+    };
+    let files = [programs.join("lb"), programs.join("lb-bench"), workspace::driver()];
+    let machine = |host: &Word| -> Result<Box<dyn Machine>> {
+        let host = host.to_string();
+        if paper {
+            println!("scp lb lb-bench lb-driver.o {host}:{folder}/");
+            return Ok(Box::new(Paper { host }));
+        }
+        let mut remote = Remote { host };
+        let _ = remote.run(&format!("mkdir -p {folder}"))?;
+        for file in &files {
+            let _ = exec::output(&mut remote.copy(file, &format!("{folder}/")))?;
+        }
+        Ok(Box::new(remote))
+    };
+    let (generator, balancer, sink) =
+        (machine(&generator.host)?, machine(&balancer.host)?, machine(&sink.host)?);
+    Ok(Stage { site: Site::prepare(plan, generator, balancer, sink)?, _network: None })
+}
