@@ -110,7 +110,7 @@ pub(crate) fn qemu(engine: Engine, image: &Path, initramfs: &Path, word: &str) -
         .arg(qemu)
         .args(engine.arguments())
         .args(["-m", "1024", "-smp", "1", "-nodefaults", "-no-reboot", "-display", "none"])
-        .args(["-monitor", "none"])
+        .args(["-monitor", "none", "-name", "guest,debug-threads=on"])
         .arg("-kernel")
         .arg(image)
         .arg("-initrd")

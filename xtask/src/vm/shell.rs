@@ -2,6 +2,7 @@
 //! second serial port (`shell.sh` is its first process).
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{ChildStdin, Command, Stdio},
@@ -13,15 +14,18 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::guest::Machine;
+use crate::exec;
 
 /// The first process of such a guest.
 pub(crate) const INIT: &str = include_str!("shell.sh");
 /// How long a line, or the boot, may take.
 const LIMIT: Duration = Duration::from_secs(300);
+/// Of the scheduler's promise to a guest's processor, in ns: shorter than what its receive queue takes.
+const PERIOD: u32 = 4_000_000;
 
 /// A guest that waits for lines. It ends when this is dropped.
 pub(crate) struct Shell {
-    _machine: Machine,
+    machine: Machine,
     lines: ChildStdin,
     answers: Receiver<String>,
     /// Where the console is kept, for errors.
@@ -47,7 +51,7 @@ impl Shell {
             }
         }));
         let console = console.display().to_string();
-        Ok(Self { _machine: machine, lines, answers, console })
+        Ok(Self { machine, lines, answers, console })
     }
 
     /// Waits until it has booted.
@@ -65,6 +69,37 @@ impl Shell {
         let (said, code) = self.answer()?;
         ensure!(code == "0", "`{line}` failed ({code}): {}", said.trim_end());
         Ok(said)
+    }
+
+    /// Gives its processor a share of one of the host's, no more and no less (`SCHED_DEADLINE`), in
+    /// thousandths; or, without one, what is left by others. A processor that is let go has to be
+    /// busy: Linux 6.18 never takes back the share of a thread that sleeps meanwhile.
+    pub(crate) fn share(&self, share: Option<u32>) -> Result<()> {
+        let thread = self.processor()?.to_string();
+        let mut chrt = Command::new("chrt");
+        let _ = match share {
+            None => chrt.arg("--other"),
+            Some(share) => chrt
+                .arg("--deadline")
+                .args(["--sched-runtime", &(PERIOD / 1000 * share).to_string()])
+                .args(["--sched-deadline", &PERIOD.to_string()])
+                .args(["--sched-period", &PERIOD.to_string()]),
+        };
+        exec::output(chrt.args(["--pid", "0", &thread])).map(drop)
+    }
+
+    /// The thread that is its processor.
+    fn processor(&self) -> Result<u32> {
+        let threads = format!("/proc/{}/task", self.machine.0.id());
+        for thread in fs::read_dir(&threads)? {
+            let thread = thread?.path();
+            let name = fs::read_to_string(thread.join("comm")).unwrap_or_default();
+            let id = thread.file_name().and_then(|id| id.to_str()?.parse().ok());
+            if let (true, Some(id)) = (name.starts_with("CPU 0/"), id) {
+                return Ok(id);
+            }
+        }
+        bail!("QEMU has no thread \"CPU 0/…\" in {threads}")
     }
 
     /// All up to the guest's own word, and that word.

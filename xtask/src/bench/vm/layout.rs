@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     fs,
     path::{Path, PathBuf},
+    process::Command,
     rc::Rc,
 };
 
@@ -64,8 +65,8 @@ pub(super) fn prepare(kernel: Kernel, programs: &Path) -> Result<Prepared> {
         // Busybox's shell would run its own `ip`.
         tools: &["sh", "ip", "nsenter", "kmod", "ipvsadm"],
         applets: &[
-            "awk", "cat", "grep", "kill", "mkdir", "mount", "poweroff", "rm", "sed",
-            "setsid", "sleep", "stty", "sysctl",
+            "awk", "cat", "grep", "kill", "mkdir", "mount", "poweroff", "rm", "sed", "setsid",
+            "sleep", "stty", "sysctl",
         ],
         modules: &["virtio_pci", "virtio_net", "veth", "pktgen", "ip_vs", "ip_vs_mh"],
         files: vec![
@@ -84,7 +85,7 @@ impl Prepared {
         guest::engine(&self.kernel.image, &self.initramfs, &self.folder)
     }
 
-    fn qemu(&self, engine: Engine) -> Result<std::process::Command> {
+    fn qemu(&self, engine: Engine) -> Result<Command> {
         guest::qemu(engine, &self.kernel.image, &self.initramfs, "shell")
     }
 
@@ -130,35 +131,37 @@ fn three_vms(prepared: &Prepared, engine: Engine) -> Result<Stage> {
         burst: 8,
     };
     let mut machines = shells.into_iter().map(|shell| -> Box<dyn Machine> {
-        Box::new(Guest { shell: Rc::new(RefCell::new(shell)), namespace: None })
+        Box::new(Guest { shell: Rc::new(RefCell::new(shell)), namespace: None, share: 300 })
     });
     let mut next = || anyhow::Context::context(machines.next(), "three guests");
     let site = Site::prepare(plan, next()?, next()?, next()?)?;
     Ok(Stage { site, _network: Some(network) })
 }
 
+/// Joins a namespace by a veth pair.
+const PAIR: &str = "set -e; ip netns add far; \
+    ip link add near address 02:00:00:00:01:01 type veth \
+    peer name far address 02:00:00:00:01:02 netns far; \
+    ip link set near up; ip -n far link set lo up; ip -n far link set far up";
+
 fn one_guest(prepared: &Prepared, engine: Engine) -> Result<Stage> {
     let mut shell = Shell::start(prepared.qemu(engine)?, &prepared.console("guest"))?;
     shell.ready()?;
-    let (near, far) = ("02:00:00:00:01:01", "02:00:00:00:01:02");
-    let _ = shell.run(&format!(
-        "set -e; ip netns add far; ip link add near address {near} type veth \
-         peer name far address {far} netns far; \
-         ip link set near up; ip -n far link set lo up; ip -n far link set far up"
-    ))?;
+    let _ = shell.run(PAIR)?;
     let port = |name: &str, mac: &str| Port { interface: name.to_owned(), mac: mac.to_owned() };
     let plan = Plan {
-        generator: port("far", far),
-        balancer: port("near", near),
-        sink: port("far", far),
+        generator: port("far", "02:00:00:00:01:02"),
+        balancer: port("near", "02:00:00:00:01:01"),
+        sink: port("far", "02:00:00:00:01:02"),
         programs: "/bin".to_owned(),
         threads: 1,
         // A veth takes no packet twice.
         burst: 1,
     };
     let shell = Rc::new(RefCell::new(shell));
-    let machine =
-        |namespace| -> Box<dyn Machine> { Box::new(Guest { shell: Rc::clone(&shell), namespace }) };
+    let machine = |namespace| -> Box<dyn Machine> {
+        Box::new(Guest { shell: Rc::clone(&shell), namespace, share: 500 })
+    };
     let (generator, balancer, sink) = (machine(Some("far")), machine(None), machine(Some("far")));
     Ok(Stage { site: Site::prepare(plan, generator, balancer, sink)?, _network: None })
 }

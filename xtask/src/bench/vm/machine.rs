@@ -10,12 +10,19 @@ use crate::{exec, vm::shell::Shell};
 pub(super) trait Machine {
     /// Runs a line; gives what it printed. A line that fails is an error.
     fn run(&mut self, line: &str) -> Result<String>;
+
+    /// Holds its processor to its pace, or lets go of it.
+    fn hold(&mut self, _held: bool) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A guest, or a network namespace in one.
 pub(super) struct Guest {
     pub(super) shell: Rc<RefCell<Shell>>,
     pub(super) namespace: Option<&'static str>,
+    /// The share of a host's processor that it is held to, in thousandths.
+    pub(super) share: u32,
 }
 
 impl Machine for Guest {
@@ -27,6 +34,10 @@ impl Machine for Guest {
                 shell.run(&format!("nsenter --net=/run/netns/{name} sh -c {}", quoted(line)))
             }
         }
+    }
+
+    fn hold(&mut self, held: bool) -> Result<()> {
+        self.shell.borrow().share(held.then_some(self.share))
     }
 }
 

@@ -15,8 +15,9 @@ pub(super) fn start(plan: &Plan, vip: &str, flows: u16) -> String {
     let mut lines = vec!["set -e".to_owned()];
     for thread in 0..*threads {
         let device = format!("{}@{thread}", generator.interface);
-        lines.push(format!("echo rem_device_all > {FOLDER}/kpktgend_{thread}"));
-        lines.push(format!("echo add_device {device} > {FOLDER}/kpktgend_{thread}"));
+        let worker = format!("{FOLDER}/kpktgend_{thread}");
+        lines.push(format!("echo rem_device_all > {worker}"));
+        lines.push(format!("echo add_device {device} > {worker}"));
         let settings = [
             "count 0".to_owned(),
             "delay 0".to_owned(),
@@ -60,8 +61,8 @@ pub(super) fn stop(plan: &Plan) -> String {
 /// Leaves pktgen without devices.
 pub(super) fn remove(plan: &Plan) -> String {
     let threads = (0..plan.threads).map(|thread| {
-        let thread = format!("{FOLDER}/kpktgend_{thread}");
-        format!("test ! -e {thread} || echo rem_device_all > {thread}")
+        let worker = format!("{FOLDER}/kpktgend_{thread}");
+        format!("test ! -e {worker} || echo rem_device_all > {worker}")
     });
     let stop = format!("test ! -e {FOLDER}/pgctrl || echo stop > {FOLDER}/pgctrl");
     std::iter::once(stop).chain(threads).collect::<Vec<_>>().join("; ")

@@ -102,8 +102,11 @@ fn read(
     // Long enough that every flow has come once.
     let warm_up = site.plan.rate(counted_at, 1.0);
     let _ = site.run(counted_at, &warm_up)?;
+    site.hold(true)?;
     let count = site.plan.rate(counted_at, orders.seconds);
     let pps = per_second(&site.run(counted_at, &count)?)?;
+    // While it still has packets: see `Shell::share`.
+    site.hold(false)?;
     let stop = pktgen::stop(&site.plan);
     let offered = per_second(&site.run(Role::Generator, &stop)?)?;
     Ok(Reading { subject: subject.name, flows, pps, offered })
