@@ -1,9 +1,8 @@
-//! The ends of the benchmark on a wire: attaching, counting, detaching. `cargo xtask bench vm` calls
-//! this on the machines that it measures with. What is attached stays until it is detached.
+//! The ends of the benchmark on a wire: attaching and counting. `cargo xtask bench vm` calls this on
+//! the machines that it measures with. What is attached stays until its pins are removed.
 
 use std::{
     fs,
-    io::ErrorKind,
     path::{Path, PathBuf},
     process::ExitCode,
     thread,
@@ -60,11 +59,6 @@ enum Verb {
         #[arg(long, value_name = "SECONDS")]
         seconds: f64,
     },
-    /// Detach what `count` or `send` attached
-    Detach {
-        /// The interface
-        interface: String,
-    },
 }
 
 #[derive(Args, Debug)]
@@ -90,7 +84,6 @@ pub(crate) fn run(Options { verb }: &Options) -> Result<ExitCode> {
             let (packets, took) = rate(interface, *seconds)?;
             println!("{packets} {}", took.as_nanos());
         }
-        Verb::Detach { interface } => detach(interface)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -127,17 +120,6 @@ fn rate(interface: &str, seconds: f64) -> Result<(u64, Duration)> {
     thread::sleep(seconds);
     let (after, took) = (total()?, start.elapsed());
     Ok((after - before, took))
-}
-
-/// Detaches by removing the pins; nothing attached is fine.
-fn detach(interface: &str) -> Result<()> {
-    let pins = pins(interface);
-    match fs::remove_dir_all(&pins) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", pins.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn pins(interface: &str) -> PathBuf {

@@ -78,7 +78,7 @@ fn tx_up(plan: &Plan) -> String {
 }
 
 fn wire_down(plan: &Plan) -> String {
-    plan.detach(&plan.balancer)
+    Plan::detach(&plan.balancer)
 }
 
 /// Starts the daemon and waits until it knows the way to every backend.

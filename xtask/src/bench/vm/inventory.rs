@@ -65,7 +65,7 @@ impl Inventory {
         Self::parse(&text).map_err(|error| anyhow!("{}: {error}", file.display()))
     }
 
-    fn parse(text: &str) -> Result<Self, toml::de::Error> {
+    pub(super) fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }
 }

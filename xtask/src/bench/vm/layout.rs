@@ -8,17 +8,16 @@ use std::{
     rc::Rc,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
 use super::{
     inventory::{Inventory, Word},
-    machine::{Guest, Machine, Paper, Remote},
+    machine::{Guest, Host, Machine, Tell},
     network::Network,
     site::{Plan, Port, Site},
 };
 use crate::{
-    exec,
     vm::{
         archive::Kernel,
         guest::{self, Engine},
@@ -86,7 +85,11 @@ impl Prepared {
     }
 
     fn qemu(&self, engine: Engine) -> Result<Command> {
-        guest::qemu(engine, &self.kernel.image, &self.initramfs, "shell")
+        let qemu = guest::qemu(engine, &self.kernel.image, &self.initramfs, "shell")?;
+        // The wire and the generator are not to wait for what else runs here.
+        let mut nice = Command::new("nice");
+        let _ = nice.args(["-n", "-10", "--"]).arg(qemu.get_program()).args(qemu.get_args());
+        Ok(nice)
     }
 
     fn console(&self, name: &str) -> PathBuf {
@@ -131,9 +134,9 @@ fn three_vms(prepared: &Prepared, engine: Engine) -> Result<Stage> {
         burst: 8,
     };
     let mut machines = shells.into_iter().map(|shell| -> Box<dyn Machine> {
-        Box::new(Guest { shell: Rc::new(RefCell::new(shell)), namespace: None, share: 300 })
+        Box::new(Guest { shell: Rc::new(RefCell::new(shell)), namespace: None, share: 250 })
     });
-    let mut next = || anyhow::Context::context(machines.next(), "three guests");
+    let mut next = || machines.next().context("there are three guests");
     let site = Site::prepare(plan, next()?, next()?, next()?)?;
     Ok(Stage { site, _network: Some(network) })
 }
@@ -166,8 +169,8 @@ fn one_guest(prepared: &Prepared, engine: Engine) -> Result<Stage> {
     Ok(Stage { site: Site::prepare(plan, generator, balancer, sink)?, _network: None })
 }
 
-/// The hosts of an inventory, with the programs copied to them; on paper, nothing but their lines.
-pub(super) fn hosts(inventory: &Inventory, programs: &Path, paper: bool) -> Result<Stage> {
+/// The hosts of an inventory; if `paper` hears what they would run, nothing is run.
+pub(super) fn hosts(inventory: &Inventory, programs: &Path, paper: Option<Tell>) -> Result<Stage> {
     let Inventory { folder, generator, balancer, sink } = inventory;
     let plan = Plan {
         generator: generator.port(),
@@ -177,21 +180,16 @@ pub(super) fn hosts(inventory: &Inventory, programs: &Path, paper: bool) -> Resu
         threads: generator.threads.get(),
         burst: generator.burst.get(),
     };
-    let files = [programs.join("lb"), programs.join("lb-bench"), workspace::driver()];
-    let machine = |host: &Word| -> Result<Box<dyn Machine>> {
-        let host = host.to_string();
-        if paper {
-            println!("scp lb lb-bench lb-driver.o {host}:{folder}/");
-            return Ok(Box::new(Paper { host }));
-        }
-        let mut remote = Remote { host };
-        let _ = remote.run(&format!("mkdir -p {folder}"))?;
-        for file in &files {
-            let _ = exec::output(&mut remote.copy(file, &format!("{folder}/")))?;
-        }
-        Ok(Box::new(remote))
+    let files = vec![programs.join("lb"), programs.join("lb-bench"), workspace::driver()];
+    let machine = |name: &Word| -> Box<dyn Machine> {
+        Box::new(Host {
+            name: name.to_string(),
+            folder: folder.to_string(),
+            programs: files.clone(),
+            paper: paper.clone(),
+        })
     };
     let (generator, balancer, sink) =
-        (machine(&generator.host)?, machine(&balancer.host)?, machine(&sink.host)?);
+        (machine(&generator.host), machine(&balancer.host), machine(&sink.host));
     Ok(Stage { site: Site::prepare(plan, generator, balancer, sink)?, _network: None })
 }

@@ -1,6 +1,6 @@
 //! Machines that run lines of shell: guests, hosts by ssh, and paper.
 
-use std::{cell::RefCell, path::Path, process::Command, rc::Rc};
+use std::{cell::RefCell, path::PathBuf, process::Command, rc::Rc};
 
 use anyhow::Result;
 
@@ -13,6 +13,16 @@ pub(super) trait Machine {
 
     /// Holds its processor to its pace, or lets go of it.
     fn hold(&mut self, _held: bool) -> Result<()> {
+        Ok(())
+    }
+
+    /// Brings the programs to it.
+    fn equip(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Removes them.
+    fn strip(&mut self) -> Result<()> {
         Ok(())
     }
 }
@@ -41,47 +51,51 @@ impl Machine for Guest {
     }
 }
 
-/// A host that is reached by ssh.
-pub(super) struct Remote {
-    pub(super) host: String,
+/// A host that is reached by ssh, or one on paper: its commands are told instead of run, and it answers
+/// as a host that counts a packet a second, so that everything goes on.
+pub(super) struct Host {
+    /// As ssh takes it.
+    pub(super) name: String,
+    /// The folder that the programs go to.
+    pub(super) folder: String,
+    pub(super) programs: Vec<PathBuf>,
+    /// What hears of commands that are not run.
+    pub(super) paper: Option<Tell>,
 }
 
-impl Remote {
-    /// Copies a file there.
-    pub(super) fn copy(&self, file: &Path, to: &str) -> Command {
-        let mut command = Command::new("scp");
-        let _ = command
-            .args(["-q", "-o", "BatchMode=yes"])
-            .arg(file)
-            .arg(format!("{}:{to}", self.host));
-        command
-    }
+/// Hears of a command.
+pub(super) type Tell = Rc<dyn Fn(&str)>;
 
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new("ssh");
-        let _ = command
-            .args(["-o", "BatchMode=yes", &self.host, "--"])
-            .arg(format!("sh -c {}", quoted(line)));
-        command
+impl Host {
+    fn command(&self, program: &str, arguments: &[String]) -> Result<String> {
+        if let Some(tell) = &self.paper {
+            tell(&format!("{program} {}", arguments.join(" ")));
+            return Ok("1 1000000000\n".to_owned());
+        }
+        let mut command = Command::new(program);
+        exec::output(command.args(["-o", "BatchMode=yes"]).args(arguments))
     }
 }
 
-impl Machine for Remote {
+impl Machine for Host {
     fn run(&mut self, line: &str) -> Result<String> {
-        exec::output(&mut self.command(line))
+        // The shell there takes a word off once.
+        let line = format!("sh -c {}", quoted(line));
+        self.command("ssh", &[self.name.clone(), "--".to_owned(), line])
     }
-}
 
-/// Prints what a host would run. It answers as a host that counts a packet a second, so that
-/// everything goes on.
-pub(super) struct Paper {
-    pub(super) host: String,
-}
+    fn equip(&mut self) -> Result<()> {
+        let _ = self.run(&format!("mkdir -p {}", self.folder))?;
+        let files = self.programs.iter().map(|file| file.display().to_string());
+        let to = format!("{}:{}/", self.name, self.folder);
+        self.command("scp", &files.chain([to]).collect::<Vec<_>>()).map(drop)
+    }
 
-impl Machine for Paper {
-    fn run(&mut self, line: &str) -> Result<String> {
-        println!("ssh {} -- sh -c {}", self.host, quoted(line));
-        Ok("1 1000000000\n".to_owned())
+    fn strip(&mut self) -> Result<()> {
+        let name = |file: &PathBuf| file.file_name().map(|name| name.display().to_string());
+        let names: Vec<String> = self.programs.iter().filter_map(name).collect();
+        let folder = &self.folder;
+        self.run(&format!("cd {folder} && rm -f {} && rmdir {folder}", names.join(" "))).map(drop)
     }
 }
 

@@ -14,7 +14,12 @@ mod report;
 mod site;
 mod turns;
 
-use std::{fs, path::PathBuf, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Instant,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
@@ -22,6 +27,7 @@ use clap::Args;
 use self::{
     inventory::Inventory,
     layout::{Layout, Stage},
+    machine::Tell,
     report::Row,
     site::Role,
     turns::Orders,
@@ -35,9 +41,6 @@ use crate::{
     },
     workspace,
 };
-
-/// The flows of each subject's second measurement: all of them come within the warm-up.
-const MANY: u16 = 4096;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -54,8 +57,11 @@ pub(super) struct Options {
     #[arg(long, default_value = "3", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
     /// How long each time
-    #[arg(long, default_value = "3", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value = "2", value_parser = clap::value_parser!(u16).range(1..))]
     seconds: u16,
+    /// The flows of each subject's second measurement; so many have to come within a second
+    #[arg(long, default_value = "4096", value_parser = clap::value_parser!(u16).range(2..=50_000))]
+    flows: u16,
     /// Write all rows here
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -76,21 +82,27 @@ pub(super) fn run(options: &Options) -> Result<()> {
         only: options.only.clone(),
         rounds: options.rounds.into(),
         seconds: options.seconds.into(),
-        flows: vec![1, MANY],
+        flows: vec![1, options.flows],
     };
-    let rows = match &options.remote {
-        Some(file) => remote(&Inventory::read(file)?, &orders, options.dry_run)?,
+    let inventory = options.remote.as_deref().map(Inventory::read).transpose()?;
+    let rows = match inventory {
+        Some(inventory) if options.dry_run => {
+            return rehearse(&inventory, &orders, Rc::new(|command| println!("{command}")));
+        }
+        Some(inventory) => remote(&inventory, &orders)?,
         None => virtual_machines(options, &orders)?,
     };
-    if options.dry_run {
-        return Ok(());
-    }
-    println!("{}\n{}", report::table(&rows), report::bars(&rows));
+    conclude(options, &rows)
+}
+
+/// Shows and writes what came out.
+fn conclude(options: &Options, rows: &[Row]) -> Result<()> {
+    println!("{}\n{}", report::table(rows), report::bars(rows));
     if let Some(file) = &options.json {
-        report::write_json(file, &rows)?;
+        report::write_json(file, rows)?;
     }
     if let Some(file) = &options.svg {
-        fs::write(file, plot::draw(&rows))
+        fs::write(file, plot::draw(rows))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     let silent: Vec<&str> =
@@ -123,16 +135,17 @@ fn virtual_machines(options: &Options, orders: &Orders) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn remote(inventory: &Inventory, orders: &Orders, paper: bool) -> Result<Vec<Row>> {
-    let programs = if paper {
-        PathBuf::new()
-    } else {
-        build::ebpf(&setup::ensure(Needs::default())?)?;
-        programs::build_bench()?
-    };
-    let mut stage = layout::hosts(inventory, &programs, paper)?;
+fn remote(inventory: &Inventory, orders: &Orders) -> Result<Vec<Row>> {
+    build::ebpf(&setup::ensure(Needs::default())?)?;
+    let mut stage = layout::hosts(inventory, &programs::build_bench()?, None)?;
     let release = stage.site.run(Role::Balancer, "uname -r")?;
     measure(stage, orders, "remote", release.trim())
+}
+
+/// Goes through a remote run on paper.
+fn rehearse(inventory: &Inventory, orders: &Orders, tell: Tell) -> Result<()> {
+    let mut stage = layout::hosts(inventory, Path::new("."), Some(tell))?;
+    turns::measure(&mut stage.site, orders, |_| ()).map(drop)
 }
 
 fn measure(mut stage: Stage, orders: &Orders, layout: &str, kernel: &str) -> Result<Vec<Row>> {
@@ -141,4 +154,36 @@ fn measure(mut stage: Stage, orders: &Orders, layout: &str, kernel: &str) -> Res
         |news: &str| eprintln!("xtask: {layout}: {:>3} s: {news}", start.elapsed().as_secs());
     let series = turns::measure(&mut stage.site, orders, tell)?;
     Ok(series.into_iter().map(|series| Row::new(kernel, layout, series)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// What hosts are asked to run, against `dry-run.txt`: change both together.
+    #[test]
+    fn a_dry_run_tells_every_command() {
+        let inventory = Inventory::parse(include_str!("inventory.example.toml")).unwrap();
+        let orders = Orders {
+            only: ["xdp-tx", "lb-l2", "ipvs-tun", "ip-forward"].map(str::to_owned).to_vec(),
+            rounds: 1,
+            seconds: 2.0,
+            flows: vec![4096],
+        };
+        let told = Rc::new(RefCell::new(String::new()));
+        let hear = Rc::clone(&told);
+        let tell: Tell = Rc::new(move |command| {
+            // Where the workspace lies is nobody's business.
+            let target = workspace::target().display().to_string();
+            hear.borrow_mut().extend([&command.replace(&target, "target"), "\n"]);
+        });
+        rehearse(&inventory, &orders, tell).unwrap();
+        let expected = include_str!("dry-run.txt");
+        for (told, expected) in told.borrow().lines().zip(expected.lines()) {
+            assert_eq!(told, expected);
+        }
+        assert_eq!(told.borrow().lines().count(), expected.lines().count());
+    }
 }

@@ -70,8 +70,8 @@ impl Plan {
     }
 
     /// Detaches what counts or sends.
-    pub(super) fn detach(&self, port: &Port) -> String {
-        self.wire(&format!("detach {}", port.interface))
+    pub(super) fn detach(port: &Port) -> String {
+        format!("rm -rf {PINS}/{}", port.interface)
     }
 
     fn port(&self, role: Role) -> &Port {
@@ -113,7 +113,7 @@ impl Plan {
     /// What undoes the preparations; whatever is not there is fine.
     fn cleanups(&self) -> Vec<(Role, String)> {
         let Self { generator: _, balancer, sink, .. } = self;
-        let mut backends = self.detach(sink);
+        let mut backends = Self::detach(sink);
         for address in self::backends() {
             let _ = write!(
                 backends,
@@ -154,6 +154,9 @@ impl Site {
     ) -> Result<Self> {
         let mut site = Self { plan, generator, balancer, sink };
         site.clean()?;
+        for role in [Role::Generator, Role::Balancer, Role::Sink] {
+            site.machine(role).equip()?;
+        }
         for (role, line) in site.plan.preparations() {
             let _ = site.run(role, &line)?;
         }
@@ -162,12 +165,15 @@ impl Site {
 
     /// Runs a line on the machine of a role.
     pub(super) fn run(&mut self, role: Role, line: &str) -> Result<String> {
-        let machine = match role {
-            Role::Generator => &mut self.generator,
-            Role::Balancer => &mut self.balancer,
-            Role::Sink => &mut self.sink,
-        };
-        machine.run(line).with_context(|| format!("{role:?}"))
+        self.machine(role).run(line).with_context(|| format!("{role:?}"))
+    }
+
+    fn machine(&mut self, role: Role) -> &mut dyn Machine {
+        match role {
+            Role::Generator => self.generator.as_mut(),
+            Role::Balancer => self.balancer.as_mut(),
+            Role::Sink => self.sink.as_mut(),
+        }
     }
 
     /// Holds the balancer to its pace.
@@ -184,7 +190,14 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        if let Err(error) = self.clean() {
+        let strip = |site: &mut Self, role| site.machine(role).strip();
+        let results = [
+            self.clean(),
+            strip(self, Role::Generator),
+            strip(self, Role::Balancer),
+            strip(self, Role::Sink),
+        ];
+        for error in results.into_iter().filter_map(Result::err) {
             eprintln!("xtask: not cleaned up: {error:#}");
         }
     }
