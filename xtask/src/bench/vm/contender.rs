@@ -1,7 +1,5 @@
 //! What is measured, and the lines that set it up on the balancer and take it down again.
 
-use std::fmt::Write as _;
-
 use super::site::{BALANCER, PINS, PORT, Plan, Role, backends};
 
 /// Files that a contender needs while it is up.
@@ -97,22 +95,22 @@ fn lb_up(plan: &Plan) -> String {
 
 /// A service a mode.
 fn configuration(plan: &Plan) -> String {
-    let mut text = format!(
+    let node = format!(
         "[node]\ninterfaces = [\"{}\"]\nruntime_dir = \"{RUN}\"\npin_dir = \"{PINS}/node\"\n\
          seed = \"00112233445566778899aabbccddeeff\"\ntunnel_source = [\"{BALANCER}/32\"]\n",
         plan.balancer.interface
     );
-    let backends: String =
-        backends().map(|address| format!("{{ address = \"{address}\" }}, ")).collect();
-    for Subject { name, vip } in LB {
+    let backends: Vec<String> =
+        backends().map(|address| format!("{{ address = \"{address}\" }}")).collect();
+    let backends = backends.join(", ");
+    let service = |Subject { name, vip }| {
         let mode = name.trim_start_matches("lb-");
-        let _ = write!(
-            text,
+        format!(
             "[[service]]\nname = \"{mode}\"\nvip = \"{vip}\"\nprotocol = \"udp\"\nport = {PORT}\n\
              forward = \"{mode}\"\nbackend = [{backends}]\n"
-        );
-    }
-    text
+        )
+    };
+    std::iter::once(node).chain(LB.map(service)).collect()
 }
 
 fn lb_down(_: &Plan) -> String {

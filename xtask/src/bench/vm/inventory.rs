@@ -15,14 +15,14 @@ pub(super) struct Inventory {
     #[serde(default = "default_folder")]
     pub(super) folder: Word,
     pub(super) generator: Generator,
-    pub(super) balancer: Host,
-    pub(super) sink: Host,
+    pub(super) balancer: Peer,
+    pub(super) sink: Peer,
 }
 
 /// A machine.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Host {
+pub(super) struct Peer {
     /// As ssh takes it.
     pub(super) host: Word,
     interface: Word,
@@ -45,7 +45,7 @@ pub(super) struct Generator {
     pub(super) burst: NonZero<u16>,
 }
 
-impl Host {
+impl Peer {
     pub(super) fn port(&self) -> Port {
         Port { interface: self.interface.to_string(), mac: self.mac.to_string() }
     }

@@ -170,7 +170,7 @@ fn one_guest(prepared: &Prepared, engine: Engine) -> Result<Stage> {
 }
 
 /// The hosts of an inventory; if `paper` hears what they would run, nothing is run.
-pub(super) fn hosts(inventory: &Inventory, programs: &Path, paper: Option<Tell>) -> Result<Stage> {
+pub(super) fn hosts(inventory: &Inventory, programs: &Path, paper: Option<&Tell>) -> Result<Stage> {
     let Inventory { folder, generator, balancer, sink } = inventory;
     let plan = Plan {
         generator: generator.port(),
@@ -186,7 +186,7 @@ pub(super) fn hosts(inventory: &Inventory, programs: &Path, paper: Option<Tell>)
             name: name.to_string(),
             folder: folder.to_string(),
             programs: files.clone(),
-            paper: paper.clone(),
+            paper: paper.cloned(),
         })
     };
     let (generator, balancer, sink) =

@@ -87,7 +87,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let inventory = options.remote.as_deref().map(Inventory::read).transpose()?;
     let rows = match inventory {
         Some(inventory) if options.dry_run => {
-            return rehearse(&inventory, &orders, Rc::new(|command| println!("{command}")));
+            let tell: Tell = Rc::new(|command| println!("{command}"));
+            return rehearse(&inventory, &orders, &tell);
         }
         Some(inventory) => remote(&inventory, &orders)?,
         None => virtual_machines(options, &orders)?,
@@ -143,7 +144,7 @@ fn remote(inventory: &Inventory, orders: &Orders) -> Result<Vec<Row>> {
 }
 
 /// Goes through a remote run on paper.
-fn rehearse(inventory: &Inventory, orders: &Orders, tell: Tell) -> Result<()> {
+fn rehearse(inventory: &Inventory, orders: &Orders, tell: &Tell) -> Result<()> {
     let mut stage = layout::hosts(inventory, Path::new("."), Some(tell))?;
     turns::measure(&mut stage.site, orders, |_| ()).map(drop)
 }
@@ -179,7 +180,7 @@ mod tests {
             let target = workspace::target().display().to_string();
             hear.borrow_mut().extend([&command.replace(&target, "target"), "\n"]);
         });
-        rehearse(&inventory, &orders, tell).unwrap();
+        rehearse(&inventory, &orders, &tell).unwrap();
         let expected = include_str!("dry-run.txt");
         for (told, expected) in told.borrow().lines().zip(expected.lines()) {
             assert_eq!(told, expected);

@@ -1,8 +1,6 @@
 //! The figures as a picture: for each kernel and layout a panel of bars, from which thin lines reach
 //! from the least to the most.
 
-use std::fmt::Write as _;
-
 use super::report::{Row, median, range};
 
 const WIDTH: f64 = 760.0;
@@ -55,26 +53,23 @@ fn draw_panel(svg: &mut String, panel: &[Row], top: f64) {
     let flows: Vec<u16> =
         subjects(panel).next().into_iter().flatten().map(|row| row.flows).collect();
     let legend = |number: usize| flows.get(number).map_or(String::new(), ToString::to_string);
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        svg,
+    svg.extend([format!(
         "<text class=\"title\" x=\"12\" y=\"{}\">{}, Linux {}</text>\
          <text class=\"small\" x=\"12\" y=\"{}\">packets per second; light: {} flow, dark: {} flows; \
-         bar: median, line: least to most</text>",
+         bar: median, line: least to most</text>\n",
         top + 24.0,
         first.layout,
         first.kernel,
         top + 42.0,
         legend(0),
         legend(1)
-    );
+    )]);
     let most = panel.iter().map(|row| range(&row.pps).1).fold(1.0, f64::max);
     let bottom = top + height(panel) - 8.0;
-    let _ = writeln!(
-        svg,
-        "<line class=\"axis\" x1=\"{LEFT}\" x2=\"{LEFT}\" y1=\"{}\" y2=\"{bottom}\"/>",
+    svg.extend([format!(
+        "<line class=\"axis\" x1=\"{LEFT}\" x2=\"{LEFT}\" y1=\"{}\" y2=\"{bottom}\"/>\n",
         top + HEAD - 4.0
-    );
+    )]);
     for (number, subject) in subjects(panel).enumerate() {
         let place = top + HEAD + SUBJECT * f64::from(u16::try_from(number).unwrap_or(u16::MAX));
         draw_subject(svg, subject, place, most);
@@ -84,30 +79,28 @@ fn draw_panel(svg: &mut String, panel: &[Row], top: f64) {
 fn draw_subject(svg: &mut String, rows: &[Row], mut top: f64, most: f64) {
     let [first, ..] = rows else { return };
     let x = |pps: f64| LEFT + (RIGHT - LEFT) * pps / most;
-    let _ = writeln!(
-        svg,
-        "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+    svg.extend([format!(
+        "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n",
         LEFT - 8.0,
         top + BAR + 4.0,
         first.subject
-    );
+    )]);
     for row in rows {
         let class = if row.flows == 1 { "one" } else { "many" };
         let pps = median(&row.pps).unwrap_or_default();
         let (least, most) = range(&row.pps);
         let middle = top + BAR / 2.0;
-        let _ = writeln!(
-            svg,
+        svg.extend([format!(
             "<rect class=\"{class}\" x=\"{LEFT}\" y=\"{top}\" width=\"{:.1}\" height=\"{BAR}\"/>\
              <line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{middle}\" y2=\"{middle}\"/>\
-             <text class=\"small\" x=\"{:.1}\" y=\"{}\">{}</text>",
+             <text class=\"small\" x=\"{:.1}\" y=\"{}\">{}</text>\n",
             x(pps) - LEFT,
             x(least),
             x(most),
             x(most) + 6.0,
             top + BAR - 1.5,
             thousands(pps)
-        );
+        )]);
         top += BAR + 1.0;
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn table(rows: &[Row]) -> String {
         let place = (&row.kernel, &row.layout);
         if above != Some(place) {
             above = Some(place);
-            text += &format!(
+            text.extend([format!(
                 "\nLinux {}, {}\n{:<11} {:>5} {:>11} {:>19} {:>9} {:>9} {:>9}\n",
                 row.kernel,
                 row.layout,
@@ -91,11 +91,11 @@ pub(super) fn table(rows: &[Row]) -> String {
                 "sent/s",
                 "/xdp-tx",
                 "/ipvs-dr"
-            );
+            )]);
         }
         let (least, most) = range(&row.pps);
         let ratio = |to| row.ratio(rows, to).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
-        text += &format!(
+        text.extend([format!(
             "{:<11} {:>5} {:>11.0} {:>19} {:>9.0} {:>9} {:>9}\n",
             row.subject,
             row.flows,
@@ -104,7 +104,7 @@ pub(super) fn table(rows: &[Row]) -> String {
             median(&row.offered).unwrap_or_default(),
             ratio(XDP_TX),
             ratio(IPVS_DR)
-        );
+        )]);
     }
     text
 }
@@ -119,10 +119,10 @@ pub(super) fn bars(rows: &[Row]) -> String {
         for (to, least) in BARS {
             let Some(ratio) = row.ratio(rows, to) else { continue };
             let verdict = if ratio >= least { "met   " } else { "missed" };
-            text += &format!(
+            text.extend([format!(
                 "{verdict} {LB_L2} to {to}: {ratio:.2} of at least {least} ({}, flows: {}, Linux {})\n",
                 row.layout, row.flows, row.kernel
-            );
+            )]);
         }
     }
     text

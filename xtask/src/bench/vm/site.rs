@@ -2,8 +2,6 @@
 //!
 //! All addresses are of 198.18.0.0/15, which is set aside for benchmarks (RFC 2544, appendix C.2.2).
 
-use std::fmt::Write as _;
-
 use anyhow::{Context as _, Result};
 
 use super::machine::Machine;
@@ -91,10 +89,10 @@ impl Plan {
     fn preparations(&self) -> Vec<(Role, String)> {
         let up = |port: &Port| format!("ip link set {} up", port.interface);
         let Self { generator, balancer, sink, .. } = self;
-        let mut backends = format!("set -e; {}", up(sink));
-        for address in self::backends() {
-            let _ = write!(backends, "; ip addr add {address}/{PREFIX} dev {}", sink.interface);
-        }
+        let add =
+            |address: String| format!("; ip addr add {address}/{PREFIX} dev {}", sink.interface);
+        let backends: String =
+            std::iter::once(format!("set -e; {}", up(sink))).chain(backends().map(add)).collect();
         vec![
             (Role::Generator, format!("set -e; modprobe pktgen; {}", up(generator))),
             (
@@ -113,14 +111,11 @@ impl Plan {
     /// What undoes the preparations; whatever is not there is fine.
     fn cleanups(&self) -> Vec<(Role, String)> {
         let Self { generator: _, balancer, sink, .. } = self;
-        let mut backends = Self::detach(sink);
-        for address in self::backends() {
-            let _ = write!(
-                backends,
-                "; ip addr del {address}/{PREFIX} dev {} 2> /dev/null",
-                sink.interface
-            );
-        }
+        let remove = |address: String| {
+            format!("; ip addr del {address}/{PREFIX} dev {} 2> /dev/null", sink.interface)
+        };
+        let backends: String =
+            std::iter::once(Self::detach(sink)).chain(backends().map(remove)).collect();
         vec![
             (Role::Generator, super::pktgen::remove(self)),
             (
