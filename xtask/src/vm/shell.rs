@@ -71,21 +71,20 @@ impl Shell {
         Ok(said)
     }
 
-    /// Gives its processor a share of one of the host's, no more and no less (`SCHED_DEADLINE`), in
-    /// thousandths; or, without one, what is left by others. A processor that is let go has to be
-    /// busy: Linux 6.18 never takes back the share of a thread that sleeps meanwhile.
-    pub(crate) fn share(&self, share: Option<u32>) -> Result<()> {
-        let thread = self.processor()?.to_string();
+    /// Gives its processor a share of one of the host's from now on, no more and no less
+    /// (`SCHED_DEADLINE`), in thousandths. There is no way back: Linux 6.18 does not give back the
+    /// share of a thread that sleeps when its policy changes, but that of one that ends.
+    pub(crate) fn share(&self, share: u32) -> Result<()> {
+        let runtime = (PERIOD / 1000 * share).to_string();
+        let period = PERIOD.to_string();
         let mut chrt = Command::new("chrt");
-        let _ = match share {
-            None => chrt.arg("--other"),
-            Some(share) => chrt
-                .arg("--deadline")
-                .args(["--sched-runtime", &(PERIOD / 1000 * share).to_string()])
-                .args(["--sched-deadline", &PERIOD.to_string()])
-                .args(["--sched-period", &PERIOD.to_string()]),
-        };
-        exec::output(chrt.args(["--pid", "0", &thread])).map(drop)
+        let _ = chrt
+            .args(["--deadline", "--sched-runtime", &runtime])
+            .args(["--sched-deadline", &period, "--sched-period", &period])
+            .args(["--pid", "0", &self.processor()?.to_string()]);
+        exec::output(&mut chrt)
+            .map(drop)
+            .context("the host's scheduler has no share left: other SCHED_DEADLINE threads hold it")
     }
 
     /// The thread that is its processor.

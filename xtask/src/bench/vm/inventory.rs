@@ -79,7 +79,7 @@ fn default_threads() -> NonZero<u16> {
 }
 
 fn default_burst() -> NonZero<u16> {
-    NonZero::new(8).unwrap_or(NonZero::<u16>::MIN)
+    NonZero::new(4).unwrap_or(NonZero::<u16>::MIN)
 }
 
 /// A text that a shell takes as one plain word.
@@ -142,7 +142,7 @@ mod tests {
         let inventory = Inventory::parse(GOOD).unwrap();
         assert_eq!(inventory.balancer.host.to_string(), "root@192.0.2.2");
         assert_eq!(inventory.sink.port().mac, "02:00:00:00:00:03");
-        assert_eq!((inventory.generator.threads.get(), inventory.generator.burst.get()), (4, 8));
+        assert_eq!((inventory.generator.threads.get(), inventory.generator.burst.get()), (4, 4));
         assert_eq!(inventory.folder.to_string(), "/run/lb-bench-programs");
     }
 

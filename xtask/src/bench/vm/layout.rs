@@ -27,6 +27,12 @@ use crate::{
     workspace,
 };
 
+/// What the balancer's processor gets of the host's, in thousandths: so little that the generator and
+/// the wire, which have the rest, always bring more than it forwards.
+const BALANCER: u32 = 250;
+/// What the processor of a guest gets that does everything.
+const ALL_IN_ONE: u32 = 500;
+
 /// How the guests are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Layout {
@@ -124,6 +130,7 @@ fn three_vms(prepared: &Prepared, engine: Engine) -> Result<Stage> {
     for shell in &mut shells {
         shell.ready()?;
     }
+    shells[1].share(BALANCER)?;
     let port = |mac: &String| Port { interface: "eth0".to_owned(), mac: mac.clone() };
     let plan = Plan {
         generator: port(&macs[0]),
@@ -131,10 +138,10 @@ fn three_vms(prepared: &Prepared, engine: Engine) -> Result<Stage> {
         sink: port(&macs[2]),
         programs: "/bin".to_owned(),
         threads: 1,
-        burst: 8,
+        burst: 4,
     };
     let mut machines = shells.into_iter().map(|shell| -> Box<dyn Machine> {
-        Box::new(Guest { shell: Rc::new(RefCell::new(shell)), namespace: None, share: 250 })
+        Box::new(Guest { shell: Rc::new(RefCell::new(shell)), namespace: None })
     });
     let mut next = || machines.next().context("there are three guests");
     let site = Site::prepare(plan, next()?, next()?, next()?)?;
@@ -151,6 +158,7 @@ fn one_guest(prepared: &Prepared, engine: Engine) -> Result<Stage> {
     let mut shell = Shell::start(prepared.qemu(engine)?, &prepared.console("guest"))?;
     shell.ready()?;
     let _ = shell.run(PAIR)?;
+    shell.share(ALL_IN_ONE)?;
     let port = |name: &str, mac: &str| Port { interface: name.to_owned(), mac: mac.to_owned() };
     let plan = Plan {
         generator: port("far", "02:00:00:00:01:02"),
@@ -162,9 +170,8 @@ fn one_guest(prepared: &Prepared, engine: Engine) -> Result<Stage> {
         burst: 1,
     };
     let shell = Rc::new(RefCell::new(shell));
-    let machine = |namespace| -> Box<dyn Machine> {
-        Box::new(Guest { shell: Rc::clone(&shell), namespace, share: 500 })
-    };
+    let machine =
+        |namespace| -> Box<dyn Machine> { Box::new(Guest { shell: Rc::clone(&shell), namespace }) };
     let (generator, balancer, sink) = (machine(Some("far")), machine(None), machine(Some("far")));
     Ok(Stage { site: Site::prepare(plan, generator, balancer, sink)?, _network: None })
 }

@@ -11,11 +11,6 @@ pub(super) trait Machine {
     /// Runs a line; gives what it printed. A line that fails is an error.
     fn run(&mut self, line: &str) -> Result<String>;
 
-    /// Holds its processor to its pace, or lets go of it.
-    fn hold(&mut self, _held: bool) -> Result<()> {
-        Ok(())
-    }
-
     /// Brings the programs to it.
     fn equip(&mut self) -> Result<()> {
         Ok(())
@@ -31,8 +26,6 @@ pub(super) trait Machine {
 pub(super) struct Guest {
     pub(super) shell: Rc<RefCell<Shell>>,
     pub(super) namespace: Option<&'static str>,
-    /// The share of a host's processor that it is held to, in thousandths.
-    pub(super) share: u32,
 }
 
 impl Machine for Guest {
@@ -44,10 +37,6 @@ impl Machine for Guest {
                 shell.run(&format!("nsenter --net=/run/netns/{name} sh -c {}", quoted(line)))
             }
         }
-    }
-
-    fn hold(&mut self, held: bool) -> Result<()> {
-        self.shell.borrow().share(held.then_some(self.share))
     }
 }
 

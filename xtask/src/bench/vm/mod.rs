@@ -59,8 +59,8 @@ pub(super) struct Options {
     /// How long each time
     #[arg(long, default_value = "2", value_parser = clap::value_parser!(u16).range(1..))]
     seconds: u16,
-    /// The flows of each subject's second measurement; so many have to come within a second
-    #[arg(long, default_value = "4096", value_parser = clap::value_parser!(u16).range(2..=50_000))]
+    /// The flows of each subject's second measurement; so many have to come within the warm-up
+    #[arg(long, default_value = "2048", value_parser = clap::value_parser!(u16).range(2..=50_000))]
     flows: u16,
     /// Write all rows here
     #[arg(long, value_name = "FILE")]

@@ -171,11 +171,6 @@ impl Site {
         }
     }
 
-    /// Holds the balancer to its pace.
-    pub(super) fn hold(&mut self, held: bool) -> Result<()> {
-        self.balancer.hold(held)
-    }
-
     fn clean(&mut self) -> Result<()> {
         let results: Vec<_> =
             self.plan.cleanups().iter().map(|(role, line)| self.run(*role, line)).collect();

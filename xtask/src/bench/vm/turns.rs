@@ -8,6 +8,9 @@ use super::{
     site::{Role, Site},
 };
 
+/// Long enough that nearly every flow has come through once, in seconds.
+const WARM_UP: f64 = 2.0;
+
 /// How to measure.
 pub(super) struct Orders {
     /// Only these subjects; all if there are none.
@@ -99,14 +102,10 @@ fn read(
 ) -> Result<Reading> {
     let start = pktgen::start(&site.plan, subject.vip, flows);
     let _ = site.run(Role::Generator, &start)?;
-    // Long enough that every flow has come once.
-    let warm_up = site.plan.rate(counted_at, 1.0);
+    let warm_up = site.plan.rate(counted_at, WARM_UP);
     let _ = site.run(counted_at, &warm_up)?;
-    site.hold(true)?;
     let count = site.plan.rate(counted_at, orders.seconds);
     let pps = per_second(&site.run(counted_at, &count)?)?;
-    // While it still has packets: see `Shell::share`.
-    site.hold(false)?;
     let stop = pktgen::stop(&site.plan);
     let offered = per_second(&site.run(Role::Generator, &stop)?)?;
     Ok(Reading { subject: subject.name, flows, pps, offered })
