@@ -81,10 +81,12 @@ impl Machine for Host {
     }
 
     fn strip(&mut self) -> Result<()> {
-        let name = |file: &PathBuf| file.file_name().map(|name| name.display().to_string());
-        let names: Vec<String> = self.programs.iter().filter_map(name).collect();
         let folder = &self.folder;
-        self.run(&format!("cd {folder} && rm -f {} && rmdir {folder}", names.join(" "))).map(drop)
+        let name =
+            |file: &PathBuf| file.file_name().map(|name| format!("{folder}/{}", name.display()));
+        let files: Vec<String> = self.programs.iter().filter_map(name).collect();
+        // A host may have two roles.
+        self.run(&format!("rm -f {}; rmdir {folder} 2> /dev/null; true", files.join(" "))).map(drop)
     }
 }
 
