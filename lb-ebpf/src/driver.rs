@@ -2,8 +2,12 @@
 //! `BPF_PROG_TEST_RUN`, which by itself would give it what the last pass left.
 //!
 //! The program under test is tail-called as it is shipped. Empty programs in its place show what the
-//! driver itself takes.
+//! driver itself takes. Beside it: what the benchmark on a wire attaches.
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
+
+#[cfg(target_arch = "bpf")]
+#[path = "driver/wire.rs"]
+mod wire;
 
 #[cfg(target_arch = "bpf")]
 mod programs {

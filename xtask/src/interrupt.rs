@@ -2,6 +2,7 @@
 //! given back, and no process that it started stays.
 
 use std::{
+    cell::Cell,
     fs,
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
@@ -38,9 +39,22 @@ pub(crate) fn happened() -> bool {
     ASKED.load(Ordering::Relaxed) > 0
 }
 
+thread_local! {
+    /// Whether this thread gives back what it owns.
+    static TIDYING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Gives something back, for which commands have to run although it is over.
+pub(crate) fn tidying<T>(work: impl FnOnce() -> T) -> T {
+    let before = TIDYING.replace(true);
+    let outcome = work();
+    TIDYING.set(before);
+    outcome
+}
+
 /// Fails if it is over.
 pub(crate) fn check() -> Result<()> {
-    if happened() {
+    if happened() && !TIDYING.get() {
         bail!("interrupted");
     }
     Ok(())

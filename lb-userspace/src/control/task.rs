@@ -17,9 +17,11 @@ use crate::{
     topology::Topology,
 };
 
-/// A tick of the node. All maps but the rings are compared as often, and one ring in turn, so that a
-/// lost event or a stray write heals itself.
+/// A tick of the node. All maps but the rings are compared as often, so that a lost event or a stray
+/// write heals itself.
 const ROUND: Duration = Duration::from_secs(1);
+/// The rounds until a ring, the next in turn, is built anew and compared: a millisecond's work.
+const DOUBT: u32 = 10;
 
 /// What does not change while the daemon runs.
 #[derive(Clone, Debug)]
@@ -63,6 +65,7 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut news: News) {
         let mut round = tokio::time::interval(ROUND);
         round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut rounds = 0u32;
         loop {
             tokio::select! {
                 request = requests.recv() => match request {
@@ -83,7 +86,10 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                 }
                 _ = round.tick() => {
                     self.tick();
-                    self.state.doubt();
+                    rounds = rounds.wrapping_add(1);
+                    if rounds.is_multiple_of(DOUBT) {
+                        self.state.doubt();
+                    }
                     self.sync();
                     self.tell();
                 }

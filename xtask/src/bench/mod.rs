@@ -1,4 +1,7 @@
-//! `cargo xtask bench`: what the packet path and the control plane take on this machine.
+//! `cargo xtask bench`: what the packet path and the control plane take on this machine, and what whole
+//! machines forward.
+
+mod vm;
 
 use std::{ffi::OsString, process::Command};
 
@@ -23,6 +26,8 @@ enum Subject {
     Packet(Arguments),
     /// Building rings, changing a live ring, memory (`--json FILE`)
     Control(Arguments),
+    /// Packets per second through whole machines, beside XDP alone, IPVS and routing
+    Vm(vm::Options),
 }
 
 #[derive(Args)]
@@ -34,16 +39,20 @@ struct Arguments {
 
 /// Sets up if need be, builds, and measures.
 pub(crate) fn run(Options { subject }: Options) -> Result<()> {
+    let (verb, arguments) = match &subject {
+        Subject::Vm(options) => return vm::run(options),
+        Subject::Packet(Arguments { arguments }) => ("packet", arguments),
+        Subject::Control(Arguments { arguments }) => ("control", arguments),
+    };
     ensure!(workspace::is_root(), "the benchmarks load XDP programs: run them as root");
     eprintln!("==> build");
     build::all(&setup::ensure(Needs::default())?)?;
     eprintln!("==> measure");
     let mut command = Command::new(workspace::binary("lb-bench"));
-    let _ = match subject {
-        Subject::Packet(Arguments { arguments }) => {
-            command.arg("packet").arg("--driver").arg(workspace::driver()).args(arguments)
-        }
-        Subject::Control(Arguments { arguments }) => command.arg("control").args(arguments),
-    };
+    let _ = command.arg(verb);
+    if verb == "packet" {
+        let _ = command.arg("--driver").arg(workspace::driver());
+    }
+    let _ = command.args(arguments);
     exec::watched(&mut command, "measuring")
 }

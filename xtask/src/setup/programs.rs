@@ -33,6 +33,7 @@ const MACHINES: &[Program] = &[
     program("bash", "bash", "runs what backends need in virtual machines"),
     program("cpio", "cpio", "packs what virtual machines boot"),
     program("kmod", "kmod", "loads modules in virtual machines"),
+    program("ipvsadm", "ipvsadm", "sets up IPVS, which lb is compared with"),
 ];
 
 const fn program(name: &'static str, package: &'static str, purpose: &'static str) -> Program {

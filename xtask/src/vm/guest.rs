@@ -88,28 +88,36 @@ impl Guest<'_> {
     }
 
     fn start(&self) -> Result<Child> {
-        let name = "qemu-system-x86_64";
-        let qemu = workspace::find_program(name).with_context(|| format!("there is no {name}"))?;
-        // Whatever ends xtask ends the machine too.
-        Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(qemu)
-            .args(self.engine.arguments())
-            .args(["-m", "1024", "-smp", "1", "-nodefaults", "-no-reboot", "-display", "none"])
-            .args(["-serial", "stdio", "-monitor", "none"])
-            .arg("-kernel")
-            .arg(self.image)
-            .arg("-initrd")
-            .arg(self.initramfs)
+        qemu(self.engine, self.image, self.initramfs, self.word)?
+            .args(["-serial", "stdio"])
             .args(cable())
-            .arg("-append")
-            .arg(format!("console=ttyS0 quiet panic=-1 mitigations=off nokaslr lb={} ", self.word))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
             .context("cannot run QEMU by setpriv")
     }
+}
+
+/// QEMU with what all machines have in common; serial ports and network cards are to be added.
+pub(crate) fn qemu(engine: Engine, image: &Path, initramfs: &Path, word: &str) -> Result<Command> {
+    let name = "qemu-system-x86_64";
+    let qemu = workspace::find_program(name).with_context(|| format!("there is no {name}"))?;
+    // Whatever ends xtask ends the machine too.
+    let mut command = Command::new("setpriv");
+    let _ = command
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(qemu)
+        .args(engine.arguments())
+        .args(["-m", "1024", "-smp", "1", "-nodefaults", "-no-reboot", "-display", "none"])
+        .args(["-monitor", "none", "-name", "guest,debug-threads=on"])
+        .arg("-kernel")
+        .arg(image)
+        .arg("-initrd")
+        .arg(initramfs)
+        .arg("-append")
+        .arg(format!("console=ttyS0 quiet panic=-1 mitigations=off nokaslr lb={word} "));
+    Ok(command)
 }
 
 /// Two network cards and a cable between them, all within QEMU.
@@ -126,7 +134,7 @@ fn cable() -> Vec<String> {
 }
 
 /// The machine ends with whoever runs it.
-struct Machine(Child);
+pub(super) struct Machine(pub(super) Child);
 
 impl Drop for Machine {
     fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! A guest's initramfs: a shell, the programs that the lab calls with their libraries, the programs
+//! A guest's initramfs: a shell, the programs that are called with their libraries, the programs
 //! under test, and the modules of the kernel.
 
 use std::{
@@ -14,54 +14,90 @@ use anyhow::{Context as _, Result};
 use super::{archive::Kernel, programs::Programs};
 use crate::{exec, workspace};
 
-const INIT: &str = include_str!("init.sh");
-/// What the lab calls in a guest.
-const TOOLS: &[&str] = &["ip", "nsenter", "ethtool", "nginx", "curl", "kmod", "bash"];
-/// The shell's own programs.
-const APPLETS: &[&str] = &[
-    "sh", "mount", "mkdir", "uname", "cat", "ln", "stat", "hostname", "poweroff", "sysctl", "dmesg",
-];
-/// The modules that a guest may need; what they need comes along.
-const MODULES: &[&str] = &[
-    "virtio_pci",
-    "virtio_net",
-    "veth",
-    "bridge",
-    "8021q",
-    "ipip",
-    "sit",
-    "ip6_tunnel",
-    "fou",
-    "fou6",
-];
+/// What is in an image.
+pub(crate) struct Content<'a> {
+    /// The first process.
+    pub(crate) init: &'a str,
+    /// Programs of this machine; their libraries come along.
+    pub(crate) tools: &'a [&'a str],
+    /// The shell's own programs.
+    pub(crate) applets: &'a [&'a str],
+    /// The modules that may be needed; what they need comes along.
+    pub(crate) modules: &'a [&'a str],
+    /// Files, and where in the image they go.
+    pub(crate) files: Vec<(PathBuf, &'a str)>,
+}
 
-/// Makes the image of a kernel.
+/// Makes the image of a kernel for its tests.
 pub(crate) fn make(kernel: &Kernel, programs: &Programs, folder: &Path) -> Result<PathBuf> {
-    let root = folder.join("root");
-    if root.exists() {
-        fs::remove_dir_all(&root)?;
+    let files = vec![
+        (programs.lb.clone(), "bin/lb"),
+        (programs.packet.clone(), "bin/packet"),
+        (programs.vm.clone(), "bin/vm"),
+        (workspace::root().join("tests/budget.toml"), "etc/budget.toml"),
+    ];
+    let content = Content {
+        init: include_str!("init.sh"),
+        tools: &["ip", "nsenter", "ethtool", "nginx", "curl", "kmod", "bash"],
+        applets: &[
+            "sh", "mount", "mkdir", "uname", "cat", "ln", "stat", "hostname", "poweroff", "sysctl",
+            "dmesg",
+        ],
+        modules: &[
+            "virtio_pci",
+            "virtio_net",
+            "veth",
+            "bridge",
+            "8021q",
+            "ipip",
+            "sit",
+            "ip6_tunnel",
+            "fou",
+            "fou6",
+        ],
+        files,
+    };
+    content.image(kernel, folder)
+}
+
+impl Content<'_> {
+    /// Makes the image for a kernel.
+    pub(crate) fn image(&self, kernel: &Kernel, folder: &Path) -> Result<PathBuf> {
+        let root = folder.join("root");
+        if root.exists() {
+            fs::remove_dir_all(&root)?;
+        }
+        for place in
+            ["bin", "sbin", "proc", "sys", "dev", "tmp", "run", "etc", "var/log", "var/lib"]
+        {
+            fs::create_dir_all(root.join(place))?;
+        }
+        users(&root)?;
+        self.shell(&root)?;
+        for tool in self.tools {
+            add(&root, &tool_path(tool)?, tool)?;
+        }
+        for link in ["modprobe", "depmod"] {
+            symlink("/bin/kmod", root.join("sbin").join(link))?;
+        }
+        for (file, place) in &self.files {
+            let _ = fs::copy(file, root.join(place))
+                .with_context(|| format!("cannot copy {}", file.display()))?;
+        }
+        modules(&root, kernel, self.modules)?;
+        let init = root.join("init");
+        fs::write(&init, self.init)?;
+        fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
+        pack(&root, &folder.join("initramfs.cpio"))
     }
-    for place in ["bin", "sbin", "proc", "sys", "dev", "tmp", "run", "etc", "var/log", "var/lib"] {
-        fs::create_dir_all(root.join(place))?;
+
+    fn shell(&self, root: &Path) -> Result<()> {
+        add(root, &tool_path("busybox")?, "busybox")?;
+        for applet in self.applets {
+            symlink("busybox", root.join("bin").join(applet))?;
+        }
+        Ok(())
     }
-    users(&root)?;
-    shell(&root)?;
-    for tool in TOOLS {
-        add(&root, &tool_path(tool)?, tool)?;
-    }
-    for link in ["modprobe", "depmod"] {
-        symlink("/bin/kmod", root.join("sbin").join(link))?;
-    }
-    add(&root, &programs.lb, "lb")?;
-    add(&root, &programs.packet, "packet")?;
-    add(&root, &programs.vm, "vm")?;
-    let budget = workspace::root().join("tests/budget.toml");
-    let _ = fs::copy(budget, root.join("etc/budget.toml"))?;
-    modules(&root, kernel)?;
-    let init = root.join("init");
-    fs::write(&init, INIT)?;
-    fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
-    pack(&root, &folder.join("initramfs.cpio"))
 }
 
 /// nginx looks its users up.
@@ -70,14 +106,6 @@ fn users(root: &Path) -> Result<()> {
                   nobody:x:65534:65534::/:/bin/sh\n";
     fs::write(root.join("etc/passwd"), passwd)?;
     fs::write(root.join("etc/group"), "root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n")?;
-    Ok(())
-}
-
-fn shell(root: &Path) -> Result<()> {
-    add(root, &tool_path("busybox")?, "busybox")?;
-    for applet in APPLETS {
-        symlink("busybox", root.join("bin").join(applet))?;
-    }
     Ok(())
 }
 
@@ -104,11 +132,11 @@ fn add(root: &Path, program: &Path, name: &str) -> Result<()> {
 }
 
 /// The modules with all that they need, and their index.
-fn modules(root: &Path, kernel: &Kernel) -> Result<()> {
+fn modules(root: &Path, kernel: &Kernel, wanted: &[&str]) -> Result<()> {
     let Kernel { release, modules: from, .. } = kernel;
     let to = root.join("lib/modules").join(release);
     let index = index(kernel)?;
-    for file in closure(&index) {
+    for file in closure(&index, wanted) {
         let place = to.join(&file);
         fs::create_dir_all(place.parent().context("a module lies in a folder")?)?;
         let _ = fs::copy(from.join(&file), &place)?;
@@ -135,10 +163,10 @@ fn index(kernel: &Kernel) -> Result<String> {
 }
 
 /// The files of the wanted modules and of those that they need. What is not there is built in.
-fn closure(index: &str) -> BTreeSet<String> {
+fn closure(index: &str, wanted: &[&str]) -> BTreeSet<String> {
     let is_wanted = |file: &str| {
         let name = file.rsplit('/').next().and_then(|name| name.split(".ko").next());
-        name.is_some_and(|name| MODULES.contains(&name))
+        name.is_some_and(|name| wanted.contains(&name))
     };
     let lines = index.lines().filter_map(|line| line.split_once(':'));
     let wanted = lines.filter(|(file, _)| is_wanted(file));
@@ -162,7 +190,7 @@ mod tests {
     fn modules_bring_what_they_need() {
         let index = "kernel/net/fou.ko.xz: kernel/net/udp_tunnel.ko.xz kernel/net/x.ko.xz\n\
                      kernel/net/udp_tunnel.ko.xz:\nkernel/drivers/dvb.ko.xz:\n";
-        let files: Vec<String> = closure(index).into_iter().collect();
+        let files: Vec<String> = closure(index, &["fou"]).into_iter().collect();
         let expected =
             ["kernel/net/fou.ko.xz", "kernel/net/udp_tunnel.ko.xz", "kernel/net/x.ko.xz"];
         assert_eq!(files, expected);

@@ -3,11 +3,12 @@
 //! A guest is a kernel of Debian's archive and an initramfs that is made here. It needs neither a
 //! disk nor the host's network, and leaves nothing behind.
 
-mod archive;
+pub(crate) mod archive;
 mod budget;
-mod guest;
-mod image;
-mod programs;
+pub(crate) mod guest;
+pub(crate) mod image;
+pub(crate) mod programs;
+pub(crate) mod shell;
 pub(crate) mod test;
 
 use anyhow::Result;

@@ -22,7 +22,7 @@ pub(crate) struct Programs {
 impl Programs {
     /// Builds them, around the eBPF object that is there.
     pub(crate) fn build() -> Result<Self> {
-        let lb = static_lb()?;
+        let folder = statically(&[("lb-userspace", "lb")])?;
         let tests = || {
             let mut cargo = workspace::cargo();
             let _ = cargo.args(["test", "--release", "--package", "lb-tests", "--no-run"]);
@@ -32,26 +32,34 @@ impl Programs {
         exec::run(&mut tests())?;
         let built = exec::output(tests().args(["-q", "--message-format", "json"]))?;
         let (packet, vm) = (executable(&built, "packet")?, executable(&built, "vm")?);
-        Ok(Self { lb, packet, vm })
+        Ok(Self { lb: folder.join("lb"), packet, vm })
     }
 }
 
-/// Links what the host's binary is made of anew, and puts that binary back into its place.
-fn static_lb() -> Result<PathBuf> {
-    let mut cargo = workspace::cargo();
-    let _ = cargo.args(["rustc", "--release", "--package", "lb-userspace", "--bin", "lb"]).args([
-        "--",
-        "-C",
-        "target-feature=+crt-static",
-    ]);
-    exec::run(&mut cargo)?;
+/// Builds `lb` and `lb-bench`, around the eBPF object that is there; gives the folder that holds them.
+pub(crate) fn build_bench() -> Result<PathBuf> {
+    statically(&[("lb-userspace", "lb"), ("lb-tests", "lb-bench")])
+}
+
+/// Links binaries of some packages statically, of what the host's are made of, and puts those back
+/// into their places. Gives the folder of the copies.
+fn statically(binaries: &[(&str, &str)]) -> Result<PathBuf> {
     let folder = workspace::target().join("vm");
     fs::create_dir_all(&folder)?;
-    let copy = folder.join("lb");
-    let _ = fs::copy(workspace::binary("lb"), &copy)
-        .with_context(|| format!("cannot write {}", copy.display()))?;
+    for (package, binary) in binaries {
+        let mut cargo = workspace::cargo();
+        let _ = cargo.args(["rustc", "--release", "--package", package, "--bin", binary]).args([
+            "--",
+            "-C",
+            "target-feature=+crt-static",
+        ]);
+        exec::run(&mut cargo)?;
+        let copy = folder.join(binary);
+        let _ = fs::copy(workspace::binary(binary), &copy)
+            .with_context(|| format!("cannot write {}", copy.display()))?;
+    }
     build::binaries()?;
-    Ok(copy)
+    Ok(folder)
 }
 
 /// The path of a test among cargo's messages.

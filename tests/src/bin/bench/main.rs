@@ -1,7 +1,9 @@
-//! `lb-bench`: what the packet path and the control plane take on this machine.
+//! `lb-bench`: what the packet path and the control plane take on this machine, and the ends of the
+//! benchmark on a wire.
 
 mod control;
 mod packet;
+mod wire;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -23,12 +25,16 @@ enum Verb {
     Packet(packet::Options),
     /// The control plane: rings, changes, memory.
     Control(control::Options),
+    /// The ends of a benchmark on a wire; `cargo xtask bench vm` calls it.
+    #[command(hide = true)]
+    Wire(wire::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Packet(options) => packet::run(&options),
         Verb::Control(options) => control::run(&options),
+        Verb::Wire(options) => wire::run(&options),
     };
     match outcome {
         Ok(code) => code,
