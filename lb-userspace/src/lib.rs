@@ -7,6 +7,7 @@
 //! topology┘                                         publish what they see; never touch maps
 //! api, cli                                          what people and programs talk to
 //! backend                                           the other end: what a backend needs
+//! detach                                            takes a node off its machine
 //! ```
 //!
 //! [`desired`] is a pure function of what is configured and seen; [`reconcile`] is the only writer
@@ -19,6 +20,7 @@ pub mod config;
 pub mod control;
 pub mod dataplane;
 pub mod desired;
+pub mod detach;
 mod error;
 pub mod health;
 pub mod node;

@@ -58,7 +58,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     // The last handle went with the server, so that the task ends after its last answer.
     control.await?;
     tracing::info!(
-        "stopped; packets go on through the pinned program: `rm -r {}` detaches it",
+        "stopped; packets go on through the program pinned in {}: `lb detach` takes it away",
         node.pin_dir.display()
     );
     Ok(())

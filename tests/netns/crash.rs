@@ -8,7 +8,7 @@ use lb_tests::{
     netns::Netns,
     node::Node,
     plan::VIPS,
-    run::run,
+    run::{output, run},
     site::Site,
     traffic::{Tally, Traffic},
 };
@@ -153,4 +153,38 @@ fn a_node_that_is_stopped_leaves_the_traffic_alone_and_the_next_takes_over() {
         assert_eq!(tally.errors, 0, "{service}: {tally:?}");
     }
     super::assert_nothing_dropped(&node);
+}
+
+#[test]
+fn a_detached_node_is_clean_and_its_traffic_goes_to_the_kernel() {
+    let site = super::site();
+    let mut node = super::node(&site);
+    let detach = || {
+        let config = site.folder().path().join("lb.toml");
+        output(site.lb_command().unwrap().args(["detach", "--config"]).arg(config)).unwrap()
+    };
+    let refused = detach();
+    assert_eq!(refused.status.code(), Some(1));
+    let complaint = String::from_utf8(refused.stderr).unwrap();
+    assert!(complaint.contains("lb already runs on this node as process"), "{complaint}");
+    assert_eq!(super::who_answers(&site, VIPS[0], 100), ["web1", "web2", "web3"]);
+
+    let _: Option<_> = node.stop();
+    let kept = || {
+        let shown =
+            run(site.lb.command("ip").args(["-d", "neigh", "show", "dev", "eth0"])).unwrap();
+        shown.lines().filter(|line| line.contains("managed")).count()
+    };
+    assert!(kept() > 0, "neighbours outlive the daemon");
+    let done = detach();
+    let text = String::from_utf8(done.stdout).unwrap();
+    assert!(text.starts_with("detached from eth0; "), "{text} {:?}", done.stderr);
+    assert!(!site.pin_dir().exists() && !site.runtime_dir().exists());
+    assert_eq!(kept(), 0);
+    super::soon("the interface is free", || {
+        let shown = run(site.lb.command("ip").args(["link", "show", "eth0"])).unwrap();
+        if shown.contains("xdp") { Err(shown) } else { Ok(()) }
+    });
+    let again = detach();
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), "nothing was attached\n");
 }

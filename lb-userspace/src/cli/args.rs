@@ -55,6 +55,18 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Take the program off the interfaces, and all else that a stopped daemon left
+    ///
+    /// Unpins the maps too: connections are forgotten, and drains with them. While a daemon runs,
+    /// nothing is touched.
+    #[command(after_long_help = "\
+Examples:
+  systemctl stop lb && lb detach --config /etc/lb/lb.toml")]
+    Detach {
+        /// The configuration that the daemon was run with; that of the demo site if left out
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Check a configuration file
     ///
     /// Prints every error with file, line, key and remedy. Whether the machine has the file's

@@ -17,6 +17,7 @@ mod change;
 mod check;
 mod completions;
 mod decap;
+mod detach;
 mod explain;
 mod global;
 mod help;
@@ -125,6 +126,7 @@ fn execute(Args { global, command }: Args) -> Result<(), Error> {
     let client = client::Client::new(global.socket);
     match command {
         Command::Run { config } => run::run(config.as_deref()),
+        Command::Detach { config } => detach::detach(config.as_deref(), output),
         Command::Check { file } => check::check(&file, output),
         Command::Decap(args) => block_on(decap::decap(args, output)),
         Command::BackendSetup(args) => block_on(backend_setup::setup(*args, output)),

@@ -93,6 +93,12 @@ impl Node {
     pub fn socket(&self) -> PathBuf {
         self.runtime_dir.join("lb.sock")
     }
+
+    /// The file that a running daemon holds locked.
+    #[must_use]
+    pub fn lock_file(&self) -> PathBuf {
+        self.runtime_dir.join("lb.lock")
+    }
 }
 
 /// How the XDP program is attached.

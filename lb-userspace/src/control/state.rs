@@ -128,6 +128,11 @@ impl<D: Dataplane> State<D> {
         outcome
     }
 
+    /// Whether the maps are as desired, and nothing in them waits for its time.
+    pub fn is_settled(&self) -> bool {
+        self.failure.is_none() && self.reconciler.is_quiet()
+    }
+
     /// Compares the next ring in turn on the next round, although it is believed to be in place.
     pub fn doubt(&mut self) {
         self.reconciler.forget_next();

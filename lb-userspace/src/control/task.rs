@@ -17,10 +17,10 @@ use crate::{
     topology::Topology,
 };
 
-/// A tick of the node. All maps but the rings are compared as often, so that a lost event or a stray
-/// write heals itself.
+/// A tick of the node.
 const ROUND: Duration = Duration::from_secs(1);
-/// The rounds until a ring, the next in turn, is built anew and compared: a millisecond's work.
+/// The rounds until all maps are compared, and one ring, the next in turn, is built anew, so that a
+/// lost event or a stray write heals itself: some milliseconds' work.
 const DOUBT: u32 = 10;
 
 /// What does not change while the daemon runs.
@@ -89,8 +89,10 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                     rounds = rounds.wrapping_add(1);
                     if rounds.is_multiple_of(DOUBT) {
                         self.state.doubt();
+                        self.sync();
+                    } else if !self.state.is_settled() {
+                        self.sync();
                     }
-                    self.sync();
                     self.tell();
                 }
             }

@@ -4,7 +4,7 @@ use std::{
     fs::{DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::DirBuilderExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{
@@ -29,7 +29,7 @@ pub struct Lock {
 /// lock of their own, since two configurations may share them; a bpffs has no regular files, so
 /// the directory itself is locked.
 pub fn lock(node: &Node) -> Result<Lock, Error> {
-    let file = lock_runtime_dir(&node.runtime_dir)?;
+    let file = lock_runtime_dir(&node.runtime_dir, node.lock_file())?;
     let path = &node.pin_dir;
     let pin_dir = open_dir(path)
         .and_then(|dir| Ok(try_lock(&dir)?.then_some(dir)))
@@ -38,10 +38,9 @@ pub fn lock(node: &Node) -> Result<Lock, Error> {
     Ok(Lock { _file: file, _pin_dir: pin_dir })
 }
 
-fn lock_runtime_dir(dir: &Path) -> Result<File, Error> {
+fn lock_runtime_dir(dir: &Path, path: PathBuf) -> Result<File, Error> {
     let failed = |cause| Error::RuntimeDir { path: dir.into(), cause };
     std::fs::create_dir_all(dir).map_err(failed)?;
-    let path = dir.join("lb.lock");
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -76,8 +75,6 @@ fn try_lock(file: &File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::config::AttachMode;
 

@@ -104,6 +104,11 @@ impl<D: Dataplane> Reconciler<D> {
         Ok(self.dataplane.read()?)
     }
 
+    /// Whether no slot is on the move, no flow is remembered and no backend leaves.
+    pub fn is_quiet(&self) -> bool {
+        self.upkeep.quiet
+    }
+
     /// The backends that the last round found leaving.
     pub fn leaving(&self) -> &Leaving {
         &self.leaving

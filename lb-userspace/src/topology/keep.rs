@@ -21,6 +21,12 @@ pub(super) enum Action {
     Release(u32, IpAddr),
 }
 
+/// Gives up all that a node has asked for.
+pub(super) fn kept(dump: &Dump) -> Vec<Action> {
+    let ours = dump.entries.iter().filter(|(_, entry)| entry.keeper == Keeper::Us);
+    ours.map(|(&(interface, address), _)| Action::Release(interface, address)).collect()
+}
+
 /// Remembers what was asked, so that a host that does not answer is not asked at every turn.
 #[derive(Debug, Default)]
 pub(super) struct Keep {
@@ -127,6 +133,8 @@ mod tests {
         assert_eq!(actions(Keeper::Us), [Action::Release(HOST.0, HOST.1)]);
         assert_eq!(actions(Keeper::Others), []);
         assert_eq!(actions(Keeper::Nobody), []);
+        assert_eq!(kept(&dump(Some((Keeper::Us, true)))), [Action::Release(HOST.0, HOST.1)]);
+        assert_eq!(kept(&dump(Some((Keeper::Others, true)))), []);
     }
 
     #[test]

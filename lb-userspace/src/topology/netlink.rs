@@ -13,7 +13,11 @@ use tokio::{
 };
 
 pub use super::requests::Error;
-use super::{Topology, keep::Keep, requests::Requests};
+use super::{
+    Topology,
+    keep::{Keep, kept},
+    requests::Requests,
+};
 
 /// A burst of notifications is over after this much silence,
 const QUIET: Duration = Duration::from_millis(10);
@@ -34,6 +38,16 @@ const GROUPS: &[MulticastGroup] = &[
 /// The topology at this moment.
 pub async fn snapshot() -> Result<Topology, Error> {
     Ok(Requests::open()?.dump().await?.topology)
+}
+
+/// Lets all neighbours age again that a node has asked the kernel to keep resolved; gives their number.
+pub async fn release() -> Result<usize, Error> {
+    let mut requests = Requests::open()?;
+    let kept = kept(&requests.dump().await?);
+    for action in &kept {
+        requests.carry_out(*action).await?;
+    }
+    Ok(kept.len())
 }
 
 /// Follows the kernel in a task on the current runtime, and keeps resolved the neighbours on the

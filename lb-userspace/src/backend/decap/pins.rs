@@ -90,7 +90,7 @@ impl Pins {
 
     /// Unpins all that is there, the link too, and removes the directory.
     pub(super) fn remove(&self) -> Result<(), Error> {
-        pins::clear(&self.dir)?;
+        let _: usize = pins::clear(&self.dir)?;
         fs::remove_dir(&self.dir).map_err(failed("remove", &self.dir))
     }
 }

@@ -12,9 +12,22 @@ pub fn is_empty(dir: &Path) -> Result<bool, Error> {
     entries(dir).map(|entries| entries.is_empty())
 }
 
-/// Unpins all that is there, links too: the program is detached.
-pub fn clear(dir: &Path) -> Result<(), Error> {
-    entries(dir)?.iter().try_for_each(|pin| unpin(pin))
+/// Unpins all that is there, links first: the program is detached. Gives how much there was.
+pub fn clear(dir: &Path) -> Result<usize, Error> {
+    let links = links(dir)?;
+    links.iter().try_for_each(|pin| unpin(pin))?;
+    let others = entries(dir)?;
+    others.iter().try_for_each(|pin| unpin(pin))?;
+    Ok(links.len() + others.len())
+}
+
+/// The interfaces whose links are pinned there.
+pub fn interfaces(dir: &Path) -> Result<Vec<String>, Error> {
+    let name = |pin: &PathBuf| {
+        let name = pin.file_name()?.to_str()?.strip_prefix(LINK)?.split_once('-')?.1;
+        Some(name.replace(':', "."))
+    };
+    Ok(links(dir)?.iter().filter_map(name).collect())
 }
 
 /// The links that are pinned there.

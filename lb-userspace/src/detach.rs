@@ -1,0 +1,54 @@
+//! Takes a node off its machine: the program, its maps and pins, what the kernel was told about
+//! neighbours, and the daemon's files.
+
+use std::{fs, io, path::Path};
+
+use serde::Serialize;
+
+use crate::{config::Node, dataplane::kernel::pins, preflight, topology::netlink};
+
+/// What was taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Detached {
+    /// The interfaces that had the program.
+    pub interfaces: Vec<String>,
+    /// Pinned maps.
+    pub maps: usize,
+    /// Neighbours that the kernel kept resolved for the node.
+    pub neighbours: usize,
+}
+
+/// Takes everything away that a stopped daemon has left. The program first, so that from then on
+/// all packets go to the kernel.
+///
+/// # Errors
+///
+/// Nothing has been touched while a daemon runs.
+pub async fn run(node: &Node) -> anyhow::Result<Detached> {
+    let dir = &node.pin_dir;
+    if !dir.try_exists().map_err(failed("look into", dir))? {
+        return Ok(Detached::default());
+    }
+    let _lock = preflight::lock(node)?;
+    let interfaces = pins::interfaces(dir)?;
+    let pinned = pins::clear(dir)?;
+    fs::remove_dir(dir).map_err(failed("remove", dir))?;
+    let neighbours = netlink::release().await?;
+    for file in [node.socket(), node.lock_file()] {
+        remove(&file)?;
+    }
+    // Whatever else somebody keeps there stays.
+    let _not_empty = fs::remove_dir(&node.runtime_dir);
+    Ok(Detached { maps: pinned - interfaces.len(), interfaces, neighbours })
+}
+
+fn remove(file: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(file) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(failed("remove", file)(cause)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn failed<'a>(what: &'a str, path: &'a Path) -> impl Fn(io::Error) -> anyhow::Error + 'a {
+    move |cause| anyhow::anyhow!("cannot {what} {}: {cause}", path.display())
+}
