@@ -75,14 +75,13 @@ impl Content<'_> {
         users(&root)?;
         self.shell(&root)?;
         for tool in self.tools {
-            add(&root, &tool_path(tool)?, tool)?;
+            add(&root, &tool_path(tool)?, &format!("bin/{tool}"))?;
         }
         for link in ["modprobe", "depmod"] {
             symlink("/bin/kmod", root.join("sbin").join(link))?;
         }
         for (file, place) in &self.files {
-            let _ = fs::copy(file, root.join(place))
-                .with_context(|| format!("cannot copy {}", file.display()))?;
+            add(&root, file, place)?;
         }
         modules(&root, kernel, self.modules)?;
         let init = root.join("init");
@@ -92,7 +91,7 @@ impl Content<'_> {
     }
 
     fn shell(&self, root: &Path) -> Result<()> {
-        add(root, &tool_path("busybox")?, "busybox")?;
+        add(root, &tool_path("busybox")?, "bin/busybox")?;
         for applet in self.applets {
             symlink("busybox", root.join("bin").join(applet))?;
         }
@@ -113,13 +112,13 @@ fn tool_path(name: &str) -> Result<PathBuf> {
     workspace::find_program(name).with_context(|| format!("{name} is not installed"))
 }
 
-/// Copies a program, and its libraries to where they are here.
-fn add(root: &Path, program: &Path, name: &str) -> Result<()> {
-    let to = root.join("bin").join(name);
-    let _ = fs::copy(program, &to)
-        .with_context(|| format!("cannot copy {} to {}", program.display(), to.display()))?;
-    // `ldd` fails for what is linked statically.
-    let libraries = exec::output(Command::new("ldd").arg(program)).unwrap_or_default();
+/// Copies a file to its place, and if it is a program, its libraries to where they are here.
+fn add(root: &Path, file: &Path, place: &str) -> Result<()> {
+    let to = root.join(place);
+    let _ = fs::copy(file, &to)
+        .with_context(|| format!("cannot copy {} to {}", file.display(), to.display()))?;
+    // `ldd` fails for what is linked statically, and for what is no program.
+    let libraries = exec::output(Command::new("ldd").arg(file)).unwrap_or_default();
     for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
         let to = root.join(library.trim_start_matches('/'));
         if !to.exists() {
