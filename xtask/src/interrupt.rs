@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, getpid, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 
 use crate::workspace;
 
@@ -22,7 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 static ASKED: AtomicUsize = AtomicUsize::new(0);
 
 /// Hears signals from now on. A second one does not wait for anybody.
+///
+/// What loses its parent becomes this process's child, and is found in the end.
 pub(crate) fn listen() -> Result<()> {
+    set_child_subreaper(Some(getpid())).context("cannot adopt processes")?;
     ctrlc::set_handler(|| {
         let signal = match ASKED.fetch_add(1, Ordering::Relaxed) {
             0 => Signal::TERM,
@@ -32,6 +35,11 @@ pub(crate) fn listen() -> Result<()> {
         let _: bool = signal_all(signal);
     })
     .context("cannot listen for signals")
+}
+
+/// Before this process becomes another program: that one buries nobody.
+pub(crate) fn adopt_no_more() -> Result<()> {
+    set_child_subreaper(None).context("cannot stop adopting processes")
 }
 
 /// Whether it is over.

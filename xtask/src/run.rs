@@ -6,7 +6,7 @@ use anyhow::{Error, Result, bail};
 use clap::Args;
 
 use crate::{
-    build,
+    build, interrupt,
     setup::{self, Needs},
     workspace,
 };
@@ -27,6 +27,7 @@ pub(crate) fn run(Options { arguments }: Options) -> Result<()> {
     if !workspace::is_root() {
         bail!("built, but XDP programs and interfaces need root: run `sudo {}`", shown(&command));
     }
+    interrupt::adopt_no_more()?;
     // Ctrl-C shall reach nobody but the program itself, which cleans up.
     Err(Error::new(command.exec()).context(format!("cannot run `{command:?}`")))
 }
