@@ -9,7 +9,7 @@ use lb_common::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
 
@@ -69,17 +69,22 @@ async fn server(answer: &'static [u8]) -> (SocketAddr, JoinHandle<String>) {
     let address = listener.local_addr().unwrap();
     let task = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            match stream.read_u8().await {
-                Ok(byte) => head.push(byte),
-                Err(_) => break,
-            }
-        }
+        let head = head(&mut stream).await;
         stream.write_all(answer).await.unwrap();
-        String::from_utf8(head).unwrap()
+        head
     });
     (address, task)
+}
+
+/// A request's head, or what came of it.
+async fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n")
+        && let Ok(byte) = stream.read_u8().await
+    {
+        head.push(byte);
+    }
+    String::from_utf8(head).unwrap()
 }
 
 async fn outcome_of(answer: &'static [u8]) -> Outcome {
@@ -133,6 +138,8 @@ async fn connections_end_by_a_reset() {
     let address = listener.local_addr().unwrap();
     let task = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
+        // An answer that comes before its request is none.
+        assert!(!head(&mut stream).await.is_empty());
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await.unwrap_err().kind()
