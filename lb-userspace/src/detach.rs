@@ -34,7 +34,8 @@ pub async fn run(node: &Node) -> anyhow::Result<Detached> {
     let pinned = pins::clear(dir)?;
     fs::remove_dir(dir).map_err(failed("remove", dir))?;
     let neighbours = netlink::release().await?;
-    for file in [node.socket(), node.lock_file()] {
+    let changes = node.changes_file();
+    for file in [node.socket(), node.lock_file(), changes.with_extension("bad"), changes] {
         remove(&file)?;
     }
     // Whatever else somebody keeps there stays.

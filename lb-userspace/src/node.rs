@@ -3,16 +3,16 @@
 use std::{sync::Arc, time::Instant};
 
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 
 use crate::{
     api,
-    config::{AttachMode, Config, Node, file::Loaded, validate::Problem},
+    config::{AttachMode, Node, file::Loaded, validate::Problem},
     control::{
         Handle,
-        state::State,
+        state::{State, Store},
         task::{Facts, News, Orders, Task},
     },
     dataplane::kernel::{Interface, Kernel, pins},
@@ -36,7 +36,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let listener = api::server::bind(&node.socket())?;
 
     let nothing_pinned = pins::is_empty(&node.pin_dir)?;
-    let (state, facts) = start(loaded.config, topology, &interfaces).inspect_err(|_| {
+    let (state, facts) = start(loaded, topology, &interfaces).inspect_err(|_| {
         // A first start that fails leaves nothing for a second to stumble over.
         if nothing_pinned && let Err(error) = pins::clear(&node.pin_dir) {
             tracing::warn!("{error}");
@@ -54,7 +54,11 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let control = tokio::spawn(task.run(requests, News { health, topology }));
 
     let stop = stop_signal()?;
-    api::server::serve(listener, handle, stop).await?;
+    let reloads = reload_at(signal(SignalKind::hangup())?, handle.clone());
+    tokio::select! {
+        served = api::server::serve(listener, handle, stop) => served?,
+        () = reloads => {}
+    }
     // The last handle went with the server, so that the task ends after its last answer.
     control.await?;
     tracing::info!(
@@ -66,16 +70,17 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
 
 /// Loads the program, fills its maps, and attaches it, in this order: no packet meets empty maps.
 fn start(
-    config: Config,
+    loaded: Loaded,
     topology: Topology,
     interfaces: &[Interface],
 ) -> anyhow::Result<(State<Kernel>, Facts)> {
-    let node = config.node.clone();
-    let mut kernel = Kernel::load(config.limits, Some(&node.pin_dir))?;
+    let node = loaded.config.node.clone();
+    let mut kernel = Kernel::load(loaded.config.limits, Some(&node.pin_dir))?;
     // It ends with the runtime.
     drop(tokio::spawn(kernel.drop_log()?.run()));
-    let facts = facts(&kernel, &node, interfaces);
-    let mut state = State::new(config, Arc::new(topology), kernel)?;
+    let facts = Facts { config: loaded.path.clone(), ..facts(&kernel, &node, interfaces) };
+    let store = Store::new(node.changes_file());
+    let mut state = State::new(loaded, store, Arc::new(topology), kernel)?;
     let _ = state.sync()?;
     state.dataplane_mut().attach(interfaces, node.mode, &node.pin_dir)?;
     Ok((state, facts))
@@ -107,6 +112,7 @@ fn facts(kernel: &Kernel, node: &Node, interfaces: &[Interface]) -> Facts {
         started: Instant::now(),
         took_over: kernel.took_over(),
         interfaces: interfaces.iter().map(describe).collect(),
+        config: None,
     }
 }
 
@@ -124,6 +130,14 @@ fn announce(facts: &Facts, state: &State<Kernel>) {
     let services = state.targets().len();
     let how = if facts.took_over { "took over the running data plane" } else { "started afresh" };
     tracing::info!("{how}; checking {services} backends");
+}
+
+/// Reads the daemon's file anew at each signal; what comes of it is logged. It has no end.
+async fn reload_at(mut hangup: Signal, handle: Handle) {
+    while let Some(()) = hangup.recv().await {
+        let _told = handle.apply(None).await;
+    }
+    std::future::pending().await
 }
 
 /// Ready when the daemon is to stop.

@@ -37,11 +37,11 @@ const KILLED: u8 = SERVERS as u8;
 const ORDERS: &[&[&str]] = &[
     &["backend", "drain", "web1"],
     &["backend", "weight", "web2", "8"],
-    &["backend", "undrain", "web1"],
+    &["backend", "ready", "web1"],
     &["backend", "drain", "web3"],
     &["backend", "weight", "web2", "1"],
     &["backend", "weight", "web1", "3"],
-    &["backend", "undrain", "web3"],
+    &["backend", "ready", "web3"],
     &["backend", "weight", "web1", "1"],
 ];
 

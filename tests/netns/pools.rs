@@ -14,7 +14,7 @@ const ENOUGH: usize = 100;
 const ALL: [&str; 3] = ["web1", "web2", "web3"];
 
 #[test]
-fn a_drained_backend_gets_no_new_connections_until_it_is_undrained() {
+fn a_drained_backend_gets_no_new_connections_until_it_is_ready_again() {
     let site = super::site();
     let node = super::node(&site);
     for vip in VIPS {
@@ -29,7 +29,7 @@ fn a_drained_backend_gets_no_new_connections_until_it_is_undrained() {
         assert!(backend.share.abs() < f64::EPSILON, "{backend:?}");
     }
 
-    let _: String = node.order(&["backend", "undrain", "web2"]).unwrap();
+    let _: String = node.order(&["backend", "ready", "web2"]).unwrap();
     for vip in VIPS {
         assert_eq!(super::who_answers(&site, vip, ENOUGH), ALL, "{vip:?}");
     }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::explain::{Explanation, Question};
+use super::plan::{Difference, File, Plan, Saved};
 use super::types::{Backend, Change, Changed, Error as Body, Service, Stats, Status};
 
 /// How long a daemon may take for an answer.
@@ -109,6 +110,36 @@ impl Client {
     pub async fn explain(&self, question: &Question) -> Result<Explanation, Error> {
         let body = serde_json::to_vec(question).map_err(|error| self.bad(&error))?;
         self.ask(Method::POST, "/v1/explain", body).await
+    }
+
+    /// What differs at run time from the daemon's file.
+    pub async fn diff(&self) -> Result<Vec<Difference>, Error> {
+        self.get("/v1/diff").await
+    }
+
+    /// What a configuration would change; the daemon's own file if there is none.
+    pub async fn plan(&self, file: Option<&File>) -> Result<Plan, Error> {
+        self.send_file("/v1/plan", file).await
+    }
+
+    /// Puts a configuration in force; the daemon's own file if there is none.
+    pub async fn apply(&self, file: Option<&File>) -> Result<Plan, Error> {
+        self.send_file("/v1/config", file).await
+    }
+
+    /// Writes the run-time changes into the daemon's file.
+    pub async fn save(&self) -> Result<Saved, Error> {
+        self.ask(Method::POST, "/v1/save", Vec::new()).await
+    }
+
+    /// Drops the run-time changes.
+    pub async fn revert(&self) -> Result<Plan, Error> {
+        self.ask(Method::POST, "/v1/revert", Vec::new()).await
+    }
+
+    async fn send_file(&self, path: &str, file: Option<&File>) -> Result<Plan, Error> {
+        let body = file.map(serde_json::to_vec).transpose().map_err(|error| self.bad(&error))?;
+        self.ask(Method::POST, path, body.unwrap_or_default()).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {

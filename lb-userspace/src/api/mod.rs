@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod explain;
+pub mod plan;
 pub mod ports;
 pub mod server;
 pub mod types;

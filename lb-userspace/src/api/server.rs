@@ -14,7 +14,7 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::{Request, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -23,11 +23,16 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::de::DeserializeOwned;
 use tokio::{net::UnixListener, sync::oneshot};
 
-use super::types::{Change, Error as Body};
+use super::{
+    plan::File,
+    types::{Change, Error as Body},
+};
 use crate::control::{Handle, Rejection};
 
-const PATHS: &str =
-    "GET /v1/status, /v1/services, /v1/backends, /v1/stats, POST /v1/changes, /v1/explain";
+const PATHS: &str = "GET /v1/status, /v1/services, /v1/backends, /v1/stats, /v1/diff, \
+                     POST /v1/changes, /v1/explain, /v1/plan, /v1/config, /v1/save, /v1/revert";
+/// The longest configuration, in bytes: some 100,000 backends.
+const CONFIG_MAX: usize = 16 << 20;
 /// How long open requests may delay the end.
 const GRACE: Duration = Duration::from_secs(2);
 const BACKLOG: i32 = 128;
@@ -137,8 +142,14 @@ fn router(handle: Handle) -> Router {
         .route("/v1/services", get(async |State(it): State<Handle>| answer(it.services().await)))
         .route("/v1/backends", get(async |State(it): State<Handle>| answer(it.backends().await)))
         .route("/v1/stats", get(async |State(it): State<Handle>| answer(it.stats().await)))
+        .route("/v1/diff", get(async |State(it): State<Handle>| answer(it.diff().await)))
         .route("/v1/changes", post(change))
         .route("/v1/explain", post(explain))
+        .route("/v1/plan", post(plan))
+        .route("/v1/config", post(apply))
+        .route("/v1/save", post(async |State(it): State<Handle>| answer(it.save().await)))
+        .route("/v1/revert", post(async |State(it): State<Handle>| answer(it.revert().await)))
+        .layer(DefaultBodyLimit::max(CONFIG_MAX))
         .fallback(async |request: Request| {
             let text = format!("there is no {}; use {PATHS}", request.uri().path());
             refuse(StatusCode::NOT_FOUND, text)
@@ -165,6 +176,32 @@ async fn explain(State(handle): State<Handle>, body: Bytes) -> Response {
             refuse(StatusCode::BAD_REQUEST, format!("{error}; send an object such as {QUESTION}"))
         }
     }
+}
+
+async fn plan(State(handle): State<Handle>, body: Bytes) -> Response {
+    match file(&body) {
+        Ok(file) => answer(handle.plan(file).await),
+        Err(text) => refuse(StatusCode::BAD_REQUEST, text),
+    }
+}
+
+async fn apply(State(handle): State<Handle>, body: Bytes) -> Response {
+    match file(&body) {
+        Ok(file) => answer(handle.apply(file).await),
+        Err(text) => refuse(StatusCode::BAD_REQUEST, text),
+    }
+}
+
+/// Without a body the daemon's own file is meant.
+fn file(body: &[u8]) -> Result<Option<File>, String> {
+    const EXAMPLE: &str = r#"{"name": "lb.toml", "text": "[node]\n…"}"#;
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let file = serde_json::from_slice(body);
+    file.map(Some).map_err(|error| {
+        format!("{error}; send nothing for the daemon's own file, or an object such as {EXAMPLE}")
+    })
 }
 
 const QUESTION: &str =
@@ -212,6 +249,7 @@ fn wrong_field(change: &serde_json::Value) -> Option<String> {
         let error = match field.as_str() {
             "change" | "backend" => error::<String>(value),
             "service" | "name" => error::<Option<String>>(value),
+            "deadline_seconds" => error::<Option<u64>>(value),
             "address" => error::<std::net::IpAddr>(value),
             "port" | "weight" => error::<Option<u16>>(value),
             _ => None,
@@ -248,7 +286,8 @@ mod tests {
             let error = parse(body.as_bytes()).unwrap_err();
             assert!(error.starts_with(reason), "{body}: {error}");
         }
-        let change = Change::Drain { backend: "web2".into(), service: None };
+        let change =
+            Change::Drain { backend: "web2".into(), service: None, deadline_seconds: None };
         assert_eq!(parse(EXAMPLE.as_bytes()), Ok(change));
     }
 

@@ -27,6 +27,10 @@ pub struct Status {
     pub backends_up: usize,
     /// The memory of the rings in use, in bytes.
     pub ring_bytes: u64,
+    /// The configuration file in force, as it was named.
+    pub config: String,
+    /// In how many things the node differs from it: run-time changes.
+    pub changes: usize,
     /// What is wrong at the moment, in sentences; empty when nothing is.
     pub problems: Vec<String>,
 }
@@ -108,6 +112,8 @@ pub struct Backend {
     pub weight: u16,
     /// What the operator wants of it.
     pub admin: Admin,
+    /// What it still has to do, while it drains.
+    pub drain: Option<Drain>,
     /// What the checks say.
     pub health: Health,
     /// Why, in the last check's words.
@@ -124,7 +130,7 @@ impl Backend {
     /// Whether it is a member of the pool that is not down.
     #[must_use]
     pub fn counts_as_up(&self) -> bool {
-        self.admin != Admin::Sorry && self.health != Health::Down
+        !matches!(self.admin, Admin::Sorry | Admin::Maintenance) && self.health != Health::Down
     }
 }
 
@@ -136,8 +142,30 @@ pub enum Admin {
     Ready,
     /// It gets no new connections and keeps those that it has.
     Drain,
+    /// It gets nothing and is not checked; its connections follow the service's `on_down`.
+    Maintenance,
     /// It gets new connections only when the service has too few others; not a member of the pool.
     Sorry,
+}
+
+/// What a draining backend still has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// The open connections (flows, with UDP) that are remembered of it: those that had a packet
+    /// since the drain began, as of the last sweep of the flow table.
+    pub connections: u32,
+    /// For how many seconds connections may turn up that have been silent since the drain began.
+    pub silent_seconds: u32,
+    /// In how many seconds maintenance begins; never if absent.
+    pub deadline_seconds: Option<u64>,
+}
+
+impl Drain {
+    /// Whether nothing is left, as far as can be known.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.connections == 0 && self.silent_seconds == 0
+    }
 }
 
 /// What the checks say of a backend.
@@ -215,9 +243,18 @@ pub enum Change {
         backend: String,
         /// Only in this service; in all that have it if absent.
         service: Option<String>,
+        /// After this many seconds it is in maintenance; never if absent.
+        deadline_seconds: Option<u64>,
+    },
+    /// The backend leaves the ring and ends its connections: see [`Admin::Maintenance`].
+    Maintenance {
+        /// Its name.
+        backend: String,
+        /// Only in this service; in all that have it if absent.
+        service: Option<String>,
     },
     /// The backend takes its share again.
-    Undrain {
+    Ready {
         /// Its name.
         backend: String,
         /// Only in this service; in all that have it if absent.

@@ -99,6 +99,52 @@ Examples:
         #[arg(value_parser = ValueParser::new(seconds))]
         watch: Option<Duration>,
     },
+    /// Show what a configuration file would change, and change nothing
+    ///
+    /// Services, backends and keys that are new, changed or gone; the slots that move; and what happens
+    /// to connections that are open. Exit code 2 if the file is not valid.
+    #[command(after_long_help = help::PLAN)]
+    Plan {
+        /// The file; the daemon's own, as it stands now, if left out
+        file: Option<PathBuf>,
+    },
+    /// Put a configuration file in force
+    ///
+    /// The whole file is checked first; then only what differs is changed. Health, drains, counters
+    /// and connections survive, run-time changes stay over it. A restarted daemon reads its own file.
+    #[command(after_long_help = "\
+Examples:
+  lb plan new.toml && lb apply new.toml")]
+    Apply {
+        /// The file
+        file: PathBuf,
+    },
+    /// Read the daemon's configuration file anew
+    ///
+    /// As `lb apply` of the daemon's own file. The signal SIGHUP does the same.
+    #[command(after_long_help = "\
+Examples:
+  lb plan && lb reload
+  systemctl reload lb")]
+    Reload,
+    /// Show the run-time changes: what differs from the configuration file
+    #[command(after_long_help = "\
+Examples:
+  lb diff
+  lb diff --json | jq -r '.[].subject'")]
+    Diff,
+    /// Write the run-time changes into the daemon's configuration file
+    ///
+    /// Only what differs is written; comments and form stay. A drain is written without its deadline.
+    #[command(after_long_help = "\
+Examples:
+  lb diff && lb save")]
+    Save,
+    /// Drop the run-time changes: the configuration file alone is in force
+    #[command(after_long_help = "\
+Examples:
+  lb diff && lb revert")]
+    Revert,
     Explain(ExplainArgs),
     Decap(DecapArgs),
     BackendSetup(Box<SetupArgs>),
@@ -153,7 +199,7 @@ Examples:
 pub(super) enum Order {
     /// Add a backend to a service
     ///
-    /// The configuration file is not changed: a restarted daemon has the file's backends.
+    /// The configuration file is not changed: `lb diff` shows the backend, `lb save` writes it there.
     #[command(after_long_help = "\
 Examples:
   lb backend add web 10.0.0.14
@@ -202,19 +248,42 @@ Examples:
     },
     /// Take a backend out of the ring
     ///
-    /// It gets no new connections. Those that it has go on until they end.
+    /// It gets no new connections. Those that it has go on until they end, or until the deadline:
+    /// then its maintenance begins. Draining what is draining already is no error.
+    #[command(after_long_help = help::DRAIN)]
+    Drain {
+        #[command(flatten)]
+        target: Target,
+        /// When maintenance begins, such as 10m; never if left out
+        #[arg(long, value_name = "TIME", value_parser = ValueParser::new(humantime::parse_duration))]
+        deadline: Option<Duration>,
+        /// Go on until nothing is left, showing what is
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Take a backend out of the ring at once, and check it no more
     ///
-    /// The drain outlives the daemon. Draining what is draining already is no error.
+    /// The connections that it has follow the service's `on_down`: by default they are reset, so that
+    /// clients connect anew at once. To let them end, drain first.
     #[command(after_long_help = "\
 Examples:
-  lb backend drain web2
-  lb backend drain web2 --service web")]
-    Drain(Target),
-    /// Take a drained backend into the ring again
+  lb backend maintenance web2
+  lb backend maintenance web2 --service web")]
+    Maintenance(Target),
+    /// Take a backend into the ring again, from a drain or from maintenance
+    ///
+    /// After maintenance its checks have to find it up first.
     #[command(after_long_help = "\
 Examples:
-  lb backend undrain web2")]
-    Undrain(Target),
+  lb backend ready web2")]
+    Ready(Target),
+}
+
+impl Order {
+    /// Whether to wait until the drain is over.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Drain { wait: true, .. })
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -236,8 +305,14 @@ impl From<Order> for Change {
             Order::Weight { name: backend, weight, service } => {
                 Self::Weight { backend, service, weight }
             }
-            Order::Drain(Target { name: backend, service }) => Self::Drain { backend, service },
-            Order::Undrain(Target { name: backend, service }) => Self::Undrain { backend, service },
+            Order::Drain { target: Target { name: backend, service }, deadline, wait: _ } => {
+                let deadline_seconds = deadline.map(|deadline| deadline.as_secs());
+                Self::Drain { backend, service, deadline_seconds }
+            }
+            Order::Maintenance(Target { name: backend, service }) => {
+                Self::Maintenance { backend, service }
+            }
+            Order::Ready(Target { name: backend, service }) => Self::Ready { backend, service },
         }
     }
 }

@@ -61,6 +61,28 @@ Exit codes:
   0  valid; warnings go to stderr and do not count
   2  not valid";
 
+pub(super) const DRAIN: &str = "\
+Examples:
+  lb backend drain web2
+  lb backend drain web2 --deadline 10m --wait && ssh web2 reboot
+  lb backend drain web2 --service web
+
+What is left:
+  Connections that had a packet since the drain began are remembered and counted. One that is
+  silent for long is not: it may turn up until the service's window is over. --wait ends when both
+  are over, or at the deadline.";
+
+pub(super) const PLAN: &str = "\
+Examples:
+  lb plan                # what `lb reload` would do
+  lb plan new.toml       # what `lb apply new.toml` would do
+  lb plan new.toml --json | jq -r '.cut[]'
+
+Signs:
+  +  new
+  ~  changed
+  -  gone";
+
 pub(super) const STATS: &str = "\
 Examples:
   lb stats

@@ -16,6 +16,7 @@ mod backend_setup;
 mod change;
 mod check;
 mod completions;
+mod config;
 mod decap;
 mod detach;
 mod explain;
@@ -140,8 +141,14 @@ fn execute(Args { global, command }: Args) -> Result<(), Error> {
             block_on(show::backends(&client, output, service.as_deref()))
         }
         Command::Backend(BackendCommand::Change(order)) => {
-            block_on(change::change(&client, output, order.into()))
+            block_on(change::change(&client, output, order))
         }
+        Command::Plan { file } => block_on(config::plan(&client, output, file.as_deref())),
+        Command::Apply { file } => block_on(config::apply(&client, output, Some(&file))),
+        Command::Reload => block_on(config::apply(&client, output, None)),
+        Command::Diff => block_on(config::diff(&client, output)),
+        Command::Save => block_on(config::save(&client, output)),
+        Command::Revert => block_on(config::revert(&client, output)),
     }
 }
 

@@ -29,6 +29,8 @@ fn status_text(status: &Status) -> String {
         backends,
         backends_up,
         ring_bytes,
+        config,
+        changes,
         problems,
     } = status;
     let uptime = humantime::format_duration(Duration::from_secs(*uptime_seconds));
@@ -36,8 +38,14 @@ fn status_text(status: &Status) -> String {
     let interfaces: Vec<_> =
         interfaces.iter().map(|it| format!("{} ({})", it.name, it.mode)).collect();
     let ring_bytes = units::bytes(*ring_bytes);
+    let changes = match changes {
+        0 => String::new(),
+        1 => ", 1 run-time change (`lb diff`)".into(),
+        many => format!(", {many} run-time changes (`lb diff`)"),
+    };
     let mut text = format!(
         "Daemon      lb {version}, process {pid}, up for {uptime}, {origin}\n\
+         Config      {config}{changes}\n\
          Interfaces  {}\n\
          Services    {services}\n\
          Backends    {backends}, {backends_up} up\n\
@@ -160,6 +168,7 @@ fn backend_table(backends: &[Backend], colour: bool) -> String {
             port,
             weight,
             admin,
+            drain,
             health,
             health_reason,
             share,
@@ -172,7 +181,7 @@ fn backend_table(backends: &[Backend], colour: bool) -> String {
             cell(&endpoint(*address, *port)),
             cell(&weight),
             cell(&units::percent(*share)),
-            table::admin(*admin),
+            table::admin(*admin, drain.as_ref()),
             table::health(*health),
             cell(&next_hop.as_deref().unwrap_or("unresolved")),
             cell(&health_reason),

@@ -170,6 +170,7 @@ mod tests {
             port: Ports::one(lb_common::addr::Port::new(80)),
             weight: 1,
             admin: Admin::Ready,
+            drain: None,
             health: Health::Up,
             health_reason: String::new(),
             share: 1.0,

@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, Color, Table as Grid, presets};
 
-use crate::api::types::{Admin, Health};
+use crate::api::types::{Admin, Drain, Health};
 
 /// How a column is aligned.
 #[derive(Clone, Copy, Debug)]
@@ -58,10 +58,15 @@ pub(super) fn health(health: Health) -> Cell {
     }
 }
 
-pub(super) fn admin(admin: Admin) -> Cell {
+pub(super) fn admin(admin: Admin, drain: Option<&Drain>) -> Cell {
     match admin {
         Admin::Ready => cell(&"ready"),
-        Admin::Drain => cell(&"drain").fg(Color::Yellow),
+        Admin::Drain => match drain {
+            Some(drain) if drain.is_over() => cell(&"drained").fg(Color::Yellow),
+            Some(drain) => cell(&format!("drain, {} open", drain.connections)).fg(Color::Yellow),
+            None => cell(&"drain").fg(Color::Yellow),
+        },
+        Admin::Maintenance => cell(&"maintenance").fg(Color::Yellow),
         Admin::Sorry => cell(&"sorry"),
     }
 }

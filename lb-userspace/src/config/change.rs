@@ -3,16 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Backend, Config,
+    Admin, Backend, Config,
     validate::{self, Problem},
 };
 use crate::{api::types::Change, control::Rejection};
 
-/// The configuration after a change, and the names of the services it touched; `None` if all is
-/// so already.
-///
-/// Drains are not part of the configuration: for [`Change::Drain`] and [`Change::Undrain`] this
-/// only makes sure that the backend exists, and answers `None`.
+/// The configuration after a change that is made at `now`, in seconds of Unix time, and the names of
+/// the services it touched; `None` if all is so already.
 ///
 /// # Errors
 /// [`Rejection::NotFound`] with the names that exist, or [`Rejection::Invalid`] if the result
@@ -20,9 +17,10 @@ use crate::{api::types::Change, control::Rejection};
 pub fn change(
     config: &Config,
     change: &Change,
+    now: u64,
 ) -> Result<Option<(Config, Vec<String>)>, Rejection> {
     let mut changed = config.clone();
-    let touched = apply(&mut changed, change)?;
+    let touched = apply(&mut changed, change, now)?;
     if touched.is_empty() {
         return Ok(None);
     }
@@ -34,8 +32,9 @@ pub fn change(
     Err(Rejection::Invalid(sentences(&changed, &problems)))
 }
 
-/// The problems in a line each; what several services have in common is said once.
-fn sentences(config: &Config, problems: &[Problem]) -> String {
+/// The problems of a configuration in a line each; what several services have in common is said once.
+#[must_use]
+pub fn sentences(config: &Config, problems: &[Problem]) -> String {
     let mut sentences: Vec<(String, Option<&str>, Vec<&str>)> = Vec::new();
     for problem in problems {
         let text = format!("{}; {}", problem.message, problem.remedy);
@@ -69,7 +68,7 @@ fn subject<'a>(config: &'a Config, key: &str) -> (Option<&'a str>, Option<&'a st
 }
 
 /// Makes a change, valid or not; the indexes of the services it touched.
-fn apply(config: &mut Config, change: &Change) -> Result<BTreeSet<usize>, Rejection> {
+fn apply(config: &mut Config, change: &Change, now: u64) -> Result<BTreeSet<usize>, Rejection> {
     let mut touched = BTreeSet::new();
     match change {
         Change::Add { service, name, address, port, weight } => {
@@ -80,6 +79,7 @@ fn apply(config: &mut Config, change: &Change) -> Result<BTreeSet<usize>, Reject
                 address: *address,
                 port: port.unwrap_or_else(|| service.default_port()),
                 weight: weight.unwrap_or(1),
+                admin: Admin::Ready,
             };
             if !service.backends.contains(&backend) {
                 service.backends.push(backend);
@@ -93,15 +93,37 @@ fn apply(config: &mut Config, change: &Change) -> Result<BTreeSet<usize>, Reject
             }
         }
         Change::Weight { backend, service, weight } => {
-            for (index, position) in find(config, backend, service.as_deref())? {
-                let old = &mut config.services[index].backends[position].weight;
-                if std::mem::replace(old, *weight) != *weight {
-                    let _new = touched.insert(index);
-                }
-            }
+            touched = set(config, backend, service.as_deref(), |it| &mut it.weight, *weight)?;
         }
-        Change::Drain { backend, service } | Change::Undrain { backend, service } => {
-            let _found = find(config, backend, service.as_deref())?;
+        Change::Drain { backend, service, deadline_seconds } => {
+            let until = deadline_seconds.map(|seconds| now.saturating_add(seconds));
+            let admin = Admin::Drain { until };
+            touched = set(config, backend, service.as_deref(), |it| &mut it.admin, admin)?;
+        }
+        Change::Maintenance { backend, service } => {
+            let admin = Admin::Maintenance;
+            touched = set(config, backend, service.as_deref(), |it| &mut it.admin, admin)?;
+        }
+        Change::Ready { backend, service } => {
+            touched = set(config, backend, service.as_deref(), |it| &mut it.admin, Admin::Ready)?;
+        }
+    }
+    Ok(touched)
+}
+
+/// Gives a field of the backends of a name its value; the indexes of the services it touched.
+fn set<T: PartialEq + Copy>(
+    config: &mut Config,
+    backend: &str,
+    service: Option<&str>,
+    field: impl Fn(&mut Backend) -> &mut T,
+    value: T,
+) -> Result<BTreeSet<usize>, Rejection> {
+    let mut touched = BTreeSet::new();
+    for (index, position) in find(config, backend, service)? {
+        let field = field(&mut config.services[index].backends[position]);
+        if std::mem::replace(field, value) != value {
+            let _new = touched.insert(index);
         }
     }
     Ok(touched)
@@ -166,6 +188,12 @@ mod tests {
     use super::*;
     use crate::config::file;
 
+    const NOW: u64 = 1_800_000_000;
+
+    fn change(config: &Config, order: &Change) -> Result<Option<(Config, Vec<String>)>, Rejection> {
+        super::change(config, order, NOW)
+    }
+
     fn config() -> Config {
         file::embedded().unwrap().config
     }
@@ -194,6 +222,7 @@ mod tests {
             address: [10, 0, 0, 14].into(),
             port: 80,
             weight: 1,
+            admin: Admin::Ready,
         };
         assert_eq!(after.services[0].backends.last(), Some(&new));
         let mut expected = config();
@@ -216,6 +245,36 @@ mod tests {
         assert_eq!(touched, ["web6"]);
         let counts: Vec<_> = after.services.iter().map(|it| it.backends.len()).collect();
         assert_eq!(counts, [3, 2, 3, 3]);
+    }
+
+    #[test]
+    fn an_operator_has_a_backend_in_one_of_three_states() {
+        let (backend, service) = (String::from("web1"), Some(String::from("web")));
+        let orders = |backend: String, service: Option<String>| {
+            let drain = |deadline_seconds| {
+                let (backend, service) = (backend.clone(), service.clone());
+                Change::Drain { backend, service, deadline_seconds }
+            };
+            [
+                (drain(None), Admin::DRAIN),
+                (drain(Some(600)), Admin::Drain { until: Some(NOW + 600) }),
+                (
+                    Change::Maintenance { backend: backend.clone(), service: service.clone() },
+                    Admin::Maintenance,
+                ),
+                (Change::Ready { backend, service }, Admin::Ready),
+            ]
+        };
+        let mut config = config();
+        for (order, admin) in orders(backend, service) {
+            let (after, touched) = change(&config, &order).unwrap().unwrap();
+            assert_eq!(
+                (&*touched, after.services[0].backends[0].admin),
+                (&["web".into()][..], admin)
+            );
+            assert_eq!(change(&after, &order), Ok(None), "once");
+            config = after;
+        }
     }
 
     #[test]
@@ -255,9 +314,8 @@ mod tests {
     fn unknown_names_are_answered_with_the_known() {
         let drain = |backend: &str, service: Option<&str>| {
             let (backend, service) = (backend.into(), service.map(Into::into));
-            change(&config(), &Change::Drain { backend, service })
+            change(&config(), &Change::Drain { backend, service, deadline_seconds: None })
         };
-        assert_eq!(drain("web1", None), Ok(None));
         let not_found = |text: &str| Err(Rejection::NotFound(text.into()));
         assert_eq!(
             drain("web9", Some("app")),

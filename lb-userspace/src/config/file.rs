@@ -1,6 +1,9 @@
 //! Configuration files: text to [`Config`], or to errors with file, line, key and remedy.
 
-use std::{fmt, io, path::Path};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use toml::de::DeTable;
 
@@ -22,12 +25,15 @@ pub struct Loaded {
     pub config: Config,
     /// What is allowed, but probably not meant.
     pub warnings: Vec<Diagnostic>,
+    /// The file, if it was read from one.
+    pub path: Option<PathBuf>,
     origin: Origin,
 }
 
 #[derive(Clone, Debug)]
 struct Origin {
     name: String,
+    text: String,
     lines: Lines,
 }
 
@@ -74,6 +80,18 @@ fn one_a_line(diagnostics: &[Diagnostic]) -> String {
 }
 
 impl Loaded {
+    /// The file, as it was named.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.origin.name
+    }
+
+    /// What the file says.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.origin.text
+    }
+
     /// A problem with its file and line, for checks that need more than the file.
     #[must_use]
     pub fn locate(&self, problem: Problem) -> Diagnostic {
@@ -114,7 +132,7 @@ impl Origin {
 pub fn load(path: &Path) -> Result<Loaded, Error> {
     let file = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => parse(&text, &file),
+        Ok(text) => parse(&text, &file).map(|it| Loaded { path: Some(path.to_owned()), ..it }),
         Err(cause) => Err(Error::Unreadable { file, cause }),
     }
 }
@@ -127,7 +145,8 @@ pub fn embedded() -> Result<Loaded, Error> {
 /// Reads a text; `name` stands for the file in messages.
 pub fn parse(text: &str, name: &str) -> Result<Loaded, Error> {
     let document = DeTable::parse(text).map_err(|error| syntax_error(text, name, &error))?;
-    let origin = Origin { name: name.to_owned(), lines: Lines::new(text, document.get_ref()) };
+    let lines = Lines::new(text, document.get_ref());
+    let origin = Origin { name: name.to_owned(), text: text.to_owned(), lines };
     let Content { config, places, mut problems, mut warnings } = schema::read(document.get_ref());
 
     let in_file = |problem: Problem| Problem { key: key_in_file(&problem.key, &places), ..problem };
@@ -138,7 +157,7 @@ pub fn parse(text: &str, name: &str) -> Result<Loaded, Error> {
         return Err(origin.reject(problems));
     }
     warnings.extend(validate::warnings(&config));
-    Ok(Loaded { config, warnings: origin.locate_all(warnings), origin })
+    Ok(Loaded { config, warnings: origin.locate_all(warnings), path: None, origin })
 }
 
 /// Whether `key` is `outer` or stands in it.

@@ -6,16 +6,22 @@
 
 mod change;
 mod check;
+mod diff;
 mod document;
 pub mod file;
+mod layer;
+mod save;
 mod schema;
 pub mod validate;
 mod value;
 
 pub(crate) use value::parse_prefix;
 
-pub use change::{change, find};
+pub use change::{change, find, sentences};
 pub use check::{Check, CheckKind, Flap, Http, Mysql, Pattern, Tls, Udp};
+pub use diff::{diff, fixed};
+pub use layer::Layer;
+pub use save::{Unsaved, save};
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -24,6 +30,7 @@ use lb_common::{
     route::Prefix,
     service::{DownPolicy, ForwardMode, Ports, ServiceKey},
 };
+use serde::{Deserialize, Serialize};
 
 /// The ring sizes that can be configured: primes, so that Maglev's steps visit every slot.
 pub const RING_SIZES: &[u32] = &[1021, 2039, 4093, 8191, 16381, 32749, 65537, 131_071];
@@ -92,6 +99,12 @@ impl Node {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.runtime_dir.join("lb.sock")
+    }
+
+    /// The file that keeps the run-time changes for the next daemon.
+    #[must_use]
+    pub fn changes_file(&self) -> PathBuf {
+        self.runtime_dir.join("changes.json")
     }
 
     /// The file that a running daemon holds locked.
@@ -246,7 +259,8 @@ pub fn default_on_down(protocol: Protocol) -> DownPolicy {
 }
 
 /// One real server of a pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Backend {
     /// Its name, unique within the service; the same machine has the same name in all services.
     pub name: String,
@@ -256,9 +270,48 @@ pub struct Backend {
     pub port: u16,
     /// Its share in relation to the others, 0 (no flows) to [`MAX_WEIGHT`].
     pub weight: u16,
+    /// What the operator wants of it.
+    pub admin: Admin,
+}
+
+/// What the operator wants of a backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Admin {
+    /// It takes its share.
+    #[default]
+    Ready,
+    /// It gets no new connections and keeps those that it has.
+    Drain {
+        /// When [`Admin::Maintenance`] begins, in seconds of Unix time; never if absent.
+        until: Option<u64>,
+    },
+    /// It gets nothing and is not checked; its connections follow the service's `on_down`.
+    Maintenance,
+}
+
+impl Admin {
+    /// A drain without an end.
+    pub const DRAIN: Self = Self::Drain { until: None };
+
+    /// `ready`, `drain` or `maintenance`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Drain { .. } => "drain",
+            Self::Maintenance => "maintenance",
+        }
+    }
 }
 
 impl Backend {
+    /// Whether another one has the same address and port.
+    #[must_use]
+    pub fn is_at(&self, other: &Self) -> bool {
+        (self.address, self.port) == (other.address, other.port)
+    }
+
     /// The ports that it serves `service` at.
     #[must_use]
     pub fn ports(&self, service: &Service) -> Ports {

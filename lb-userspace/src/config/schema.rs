@@ -10,8 +10,9 @@ use toml::de::DeTable;
 use check::{CHECK, FLAP};
 
 use super::{
-    Answers, AttachMode, Backend, Config, DEFAULT_FLOW_TABLE, DEFAULT_GUE_PORT, DEFAULT_RING_SIZE,
-    DEFAULT_SEED, Firewall, Limits, Node, Service, default_on_down, default_window,
+    Admin, Answers, AttachMode, Backend, Config, DEFAULT_FLOW_TABLE, DEFAULT_GUE_PORT,
+    DEFAULT_RING_SIZE, DEFAULT_SEED, Firewall, Limits, Node, Service, default_on_down,
+    default_window,
     document::{Reported, Table, all},
     validate::Problem,
     value::{self, Fault},
@@ -39,7 +40,7 @@ const SERVICE: &[&str] = &[
     "backend",
 ];
 const SORRY: &[&str] = &["name", "address", "port"];
-const BACKEND: &[&str] = &["name", "address", "port", "weight"];
+const BACKEND: &[&str] = &["name", "address", "port", "weight", "admin"];
 
 /// All keys by table, by the headers that they stand under.
 pub const KEYS: &[(&str, &[&str])] = &[
@@ -215,7 +216,7 @@ fn sorry_backend(table: &Table<'_>, default_port: u16) -> Result<Backend, Report
     let name = table.optional("name", value::text);
     let port = table.or("port", default_port, value::port);
     let name = name?.unwrap_or_else(|| "sorry".to_owned());
-    Ok(Backend { name, address: address?, port: port?, weight: 1 })
+    Ok(Backend { name, address: address?, port: port?, weight: 1, admin: Admin::Ready })
 }
 
 fn backend(table: &Table<'_>, default_port: u16) -> Result<Backend, Reported> {
@@ -223,11 +224,13 @@ fn backend(table: &Table<'_>, default_port: u16) -> Result<Backend, Reported> {
     let name = table.optional("name", value::text);
     let port = table.or("port", default_port, value::port);
     let weight = table.or("weight", 1, value::weight);
+    let admin = table.or("admin", Admin::Ready, value::admin);
     let address = address?;
     Ok(Backend {
         name: name?.unwrap_or_else(|| address.to_string()),
         address,
         port: port?,
         weight: weight?,
+        admin: admin?,
     })
 }

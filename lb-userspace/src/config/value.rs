@@ -15,7 +15,7 @@ use lb_common::{
 };
 use toml::de::DeValue;
 
-use super::{AttachMode, MAX_WEIGHT};
+use super::{Admin, AttachMode, MAX_WEIGHT};
 
 /// What is wrong with a value, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,6 +192,12 @@ pub(super) fn seed(value: &DeValue<'_>) -> Result<[u8; 16], Fault> {
 /// How the XDP program is attached.
 pub(super) fn attach_mode(value: &DeValue<'_>) -> Result<AttachMode, Fault> {
     choice(value, &[("native", AttachMode::Native), ("generic", AttachMode::Generic)])
+}
+
+/// What the operator wants of a backend.
+pub(super) fn admin(value: &DeValue<'_>) -> Result<Admin, Fault> {
+    let states = [Admin::Ready, Admin::DRAIN, Admin::Maintenance];
+    choice(value, &states.map(|known| (known.as_str(), known)))
 }
 
 /// A transport protocol.

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{
     explain::{Explanation, Question},
+    plan::{Difference, File, Plan, Saved},
     types::{Backend, Change, Changed, Service, Stats, Status},
 };
 
@@ -41,6 +42,16 @@ pub enum Request {
     Explain(Question, oneshot::Sender<Result<Explanation, Rejection>>),
     /// A change of the pools.
     Change(Change, oneshot::Sender<Result<Changed, Rejection>>),
+    /// What differs at run time from the file.
+    Diff(oneshot::Sender<Result<Vec<Difference>, Rejection>>),
+    /// What a file would change; the daemon's own if there is none.
+    Plan(Option<File>, oneshot::Sender<Result<Plan, Rejection>>),
+    /// Puts a file in force; the daemon's own if there is none.
+    Apply(Option<File>, oneshot::Sender<Result<Plan, Rejection>>),
+    /// Writes the run-time changes into the daemon's file.
+    Save(oneshot::Sender<Result<Saved, Rejection>>),
+    /// Drops the run-time changes.
+    Revert(oneshot::Sender<Result<Plan, Rejection>>),
 }
 
 /// The control task, as its clients see it.
@@ -83,6 +94,31 @@ impl Handle {
     /// Changes the pools; on an error nothing has changed.
     pub async fn change(&self, change: Change) -> Result<Changed, Rejection> {
         self.ask(|answer| Request::Change(change, answer)).await
+    }
+
+    /// What differs at run time from the file.
+    pub async fn diff(&self) -> Result<Vec<Difference>, Rejection> {
+        self.ask(Request::Diff).await
+    }
+
+    /// What a file would change; the daemon's own if there is none.
+    pub async fn plan(&self, file: Option<File>) -> Result<Plan, Rejection> {
+        self.ask(|answer| Request::Plan(file, answer)).await
+    }
+
+    /// Puts a file in force; the daemon's own if there is none. On an error nothing has changed.
+    pub async fn apply(&self, file: Option<File>) -> Result<Plan, Rejection> {
+        self.ask(|answer| Request::Apply(file, answer)).await
+    }
+
+    /// Writes the run-time changes into the daemon's file.
+    pub async fn save(&self) -> Result<Saved, Rejection> {
+        self.ask(Request::Save).await
+    }
+
+    /// Drops the run-time changes.
+    pub async fn revert(&self) -> Result<Plan, Rejection> {
+        self.ask(Request::Revert).await
     }
 
     async fn ask<T>(

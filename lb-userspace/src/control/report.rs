@@ -11,9 +11,9 @@ use lb_common::{
     settings::TunnelSource,
 };
 
-use super::state::State;
+use super::state::{State, unix_time};
 use crate::{
-    api::types::{Admin, Backend, Health, Memory, Service, Traffic},
+    api::types::{Admin, Backend, Drain, Health, Memory, Service, Traffic},
     config,
     dataplane::{Actual, Counters, Dataplane},
     desired::{
@@ -21,12 +21,33 @@ use crate::{
         tunnel::{self, Family},
     },
     health::{FULL, Finding, TargetKey},
-    reconcile,
+    reconcile::{self, Left},
     ring::Endpoint,
 };
 
-/// The backends' lines, by what names them.
-type Lines = BTreeMap<(ServiceKey, Endpoint), lb_common::backend::Backend>;
+/// The backends' lines with their places, by what names them.
+type Lines = BTreeMap<(ServiceKey, Endpoint), (u32, lb_common::backend::Backend)>;
+
+impl<D: Dataplane> State<D> {
+    /// What a backend still has, if it drains.
+    pub(super) fn drain(
+        &self,
+        service: &config::Service,
+        backend: &config::Backend,
+        place: Option<u32>,
+    ) -> Result<Option<Drain>, reconcile::Error> {
+        let (config::Admin::Drain { until }, Some(place)) = (backend.admin, place) else {
+            return Ok(None);
+        };
+        let window = service.window.as_secs().try_into().unwrap_or(u32::MAX);
+        let Left { flows, silent } = self.reconciler.left(&service.key(), place, window)?;
+        Ok(Some(Drain {
+            connections: flows,
+            silent_seconds: silent,
+            deadline_seconds: until.map(|until| until.saturating_sub(unix_time())),
+        }))
+    }
+}
 
 impl<D: Dataplane + Counters> State<D> {
     /// The backends, in the configuration's order.
@@ -48,11 +69,13 @@ impl<D: Dataplane + Counters> State<D> {
     ) -> Result<Backend, reconcile::Error> {
         let socket = SocketAddr::new(backend.address, backend.port);
         let endpoint = Endpoint::from(socket);
-        let line = lines.get(&(service.key(), endpoint));
+        let found = lines.get(&(service.key(), endpoint));
+        let (place, line) = (found.map(|(place, _)| *place), found.map(|(_, line)| line));
         let is_sorry = service.sorry.as_ref() == Some(backend);
-        let drained = self.drains.contains(&(service.name.clone(), backend.name.clone()));
         let (health, health_reason) = if is_sorry {
             (Health::Unchecked, "the sorry backend is not checked".into())
+        } else if backend.admin == config::Admin::Maintenance {
+            (Health::Unchecked, "in maintenance".into())
         } else {
             self.health_of(service, socket)
         };
@@ -62,11 +85,13 @@ impl<D: Dataplane + Counters> State<D> {
             address: backend.address,
             port: backend.ports(service),
             weight: backend.weight,
-            admin: match (is_sorry, drained) {
-                (true, _) => Admin::Sorry,
-                (false, true) => Admin::Drain,
-                (false, false) => Admin::Ready,
+            admin: match backend.admin {
+                config::Admin::Ready if is_sorry => Admin::Sorry,
+                config::Admin::Ready => Admin::Ready,
+                config::Admin::Drain { .. } => Admin::Drain,
+                config::Admin::Maintenance => Admin::Maintenance,
             },
+            drain: self.drain(service, backend, place)?,
             health,
             health_reason,
             share: self.share(service.key(), endpoint),
@@ -150,7 +175,8 @@ impl<D: Dataplane + Counters> State<D> {
 
     /// What is wrong at the moment, in sentences.
     pub fn problems(&self) -> Result<Vec<String>, reconcile::Error> {
-        let mut problems: Vec<String> = self.failure.iter().cloned().collect();
+        let told = self.failure.iter().chain(&self.complaint);
+        let mut problems: Vec<String> = told.cloned().collect();
         let backends = self.backends()?;
         let pools = by_service(&backends);
         let pool = |service: &config::Service| {
@@ -193,7 +219,7 @@ impl<D: Dataplane + Counters> State<D> {
     /// That a service does not use the backends that are up, and why.
     fn emergency(&self, service: &config::Service) -> Option<String> {
         let config::Service { name, panic, sorry, .. } = service;
-        let Strength { up, of } = strength(service, &self.drains, &self.health);
+        let Strength { up, of } = strength(service, &self.health);
         let few = format!("{up} of {of} backends are up, the least is {panic}%");
         match (self.usage(service), sorry) {
             (Usage::Normal, _) => None,
@@ -265,7 +291,7 @@ fn by_service(backends: &[Backend]) -> BTreeMap<&str, Vec<&Backend>> {
 fn lines(actual: &Actual) -> Lines {
     let pool = |key: &ServiceKey| {
         let pool = actual.pool(key).into_iter();
-        pool.map(|(endpoint, (_, line))| ((*key, endpoint), *line)).collect::<Vec<_>>()
+        pool.map(|(endpoint, (place, line))| ((*key, endpoint), (place, *line))).collect::<Vec<_>>()
     };
     actual.services.keys().flat_map(pool).collect()
 }

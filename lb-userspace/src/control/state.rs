@@ -1,6 +1,8 @@
 //! What the control task owns: the configuration in force, what was seen, and the writer of maps.
 
 mod found;
+mod reload;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -8,16 +10,18 @@ use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::SystemTime,
 };
 
 use found::Found;
 
+pub use self::store::Store;
 use super::Rejection;
 use crate::{
     api::types::{Change, Changed},
-    config::{self, Config},
+    config::{self, Admin, Config, Layer, file::Loaded, validate},
     dataplane::Dataplane,
-    desired::{Desired, Drains, Inputs, LastHops, Usage, derive, strength, usage},
+    desired::{Desired, Inputs, LastHops, Usage, derive, strength, usage},
     health::{Finding, Target, TargetKey, Targets, View},
     reconcile::{self, Outcome, Reconciler},
     topology::Topology,
@@ -25,8 +29,13 @@ use crate::{
 
 /// The node's state.
 pub struct State<D> {
+    /// What runs: the file's configuration with the run-time changes.
     pub(super) config: Config,
-    pub(super) drains: Drains,
+    /// The file's.
+    file: Loaded,
+    store: Store,
+    /// What became of the run-time changes, where it was not what was wanted.
+    pub(super) complaint: Option<String>,
     pub(super) health: Arc<View>,
     pub(super) topology: Arc<Topology>,
     pub(super) reconciler: Reconciler<D>,
@@ -39,18 +48,22 @@ pub struct State<D> {
 }
 
 impl<D: Dataplane> State<D> {
-    /// The state over a packet path. What an earlier daemon left in it is gone on from: next hops,
-    /// drains, and which backends were down.
+    /// The state over a packet path. What an earlier daemon left is gone on from: run-time changes,
+    /// next hops, and which backends were down.
     pub fn new(
-        config: Config,
+        file: Loaded,
+        store: Store,
         topology: Arc<Topology>,
         dataplane: D,
     ) -> Result<Self, reconcile::Error> {
         let reconciler = Reconciler::new(dataplane);
+        let (config, complaint) = restored(&file, &store);
         let found = Found::of(&config, &reconciler.actual()?);
         let mut state = Self {
             config,
-            drains: found.drains,
+            file,
+            store,
+            complaint,
             health: Arc::default(),
             topology,
             reconciler,
@@ -100,7 +113,7 @@ impl<D: Dataplane> State<D> {
     }
 
     fn usage_by(&self, health: &View, service: &config::Service) -> Usage {
-        usage(service, strength(service, &self.drains, health))
+        usage(service, strength(service, health))
     }
 
     /// What has no result yet is as it is believed to be.
@@ -138,15 +151,32 @@ impl<D: Dataplane> State<D> {
         self.reconciler.forget_next();
     }
 
-    /// One second has passed: windows end, and what is remembered of flows is swept.
+    /// One second has passed: windows and drains end, and what is remembered of flows is swept.
     pub fn tick(&mut self) -> Result<(), reconcile::Error> {
+        self.end_drains(unix_time());
         self.reconciler.tick(&self.desired())
+    }
+
+    /// Backends whose drain has come to its deadline are in maintenance from now on.
+    fn end_drains(&mut self, now: u64) {
+        let mut config = None;
+        for (index, service) in self.config.services.iter().enumerate() {
+            for (position, backend) in service.backends.iter().enumerate() {
+                if matches!(backend.admin, Admin::Drain { until: Some(until) } if until <= now) {
+                    let config = config.get_or_insert_with(|| self.config.clone());
+                    config.services[index].backends[position].admin = Admin::Maintenance;
+                    tracing::info!("backend {}/{}: its drain is over", service.name, backend.name);
+                }
+            }
+        }
+        if let Some(Err(error)) = config.map(|config| self.replace(config)) {
+            tracing::error!("a drain does not end: {error}");
+        }
     }
 
     fn desired(&self) -> Desired {
         derive(Inputs {
             config: &self.config,
-            drains: &self.drains,
             health: &self.health,
             topology: &self.topology,
             last_hops: &self.last_hops,
@@ -170,65 +200,54 @@ impl<D: Dataplane> State<D> {
 
     /// Makes a change, or leaves all as it was.
     pub fn change(&mut self, change: &Change) -> Result<Changed, Rejection> {
-        let drains = self.drains.clone();
-        let (services, config) = self.intend(change)?;
-        if services.is_empty() {
-            return Ok(Changed { services, slots_moved: 0 });
-        }
+        let Some((config, services)) = config::change(&self.config, change, unix_time())? else {
+            return Ok(Changed { services: Vec::new(), slots_moved: 0 });
+        };
+        let Outcome { slots_moved, .. } = self.replace(config)?;
+        self.keep();
+        Ok(Changed { services, slots_moved })
+    }
+
+    /// Puts another configuration in force, or leaves all as it was.
+    fn replace(&mut self, config: Config) -> Result<Outcome, Rejection> {
+        let before = std::mem::replace(&mut self.config, config);
+        self.trust_those_of(&before);
+        self.expect_findings();
+        self.sync().map_err(|error| {
+            self.config = before;
+            if let Err(error) = self.sync() {
+                tracing::error!("going back to the state before the change: {error}");
+            }
+            Rejection::Failed(error.to_string())
+        })
+    }
+
+    /// Where checks begin, what has served without them is believed to be up until they say otherwise;
+    /// what is not checked any more is forgotten.
+    fn trust_those_of(&mut self, before: &Config) {
+        let unchecked = before.services.iter().filter(|service| service.check.is_none());
+        let served = unchecked.flat_map(|service| {
+            let backends = service.backends.iter().filter(|it| it.admin != Admin::Maintenance);
+            backends.map(|backend| target_key(service, backend))
+        });
+        self.trusted.extend(served);
         let targets = self.targets();
         self.trusted.retain(|key| targets.contains_key(key));
-        self.expect_findings();
-        match self.sync() {
-            Ok(outcome) => Ok(Changed { services, slots_moved: outcome.slots_moved }),
-            Err(error) => {
-                self.drains = drains;
-                if let Some(config) = config {
-                    self.config = config;
-                }
-                if let Err(error) = self.sync() {
-                    tracing::error!("going back to the state before the change: {error}");
-                }
-                Err(Rejection::Failed(error.to_string()))
-            }
+        // What is known of others says nothing of them when they come back.
+        Arc::make_mut(&mut self.health).retain(|key, _| targets.contains_key(key));
+    }
+
+    /// Keeps the run-time changes for the next daemon.
+    fn keep(&mut self) {
+        self.complaint = self.store.save(self.layer()).err();
+        if let Some(complaint) = &self.complaint {
+            tracing::error!("{complaint}");
         }
     }
 
-    /// Changes what is wanted; gives the names of the services it touches, and the configuration that
-    /// it replaced, if it did.
-    fn intend(&mut self, change: &Change) -> Result<(Vec<String>, Option<Config>), Rejection> {
-        match change {
-            Change::Drain { backend, service } => {
-                Ok((self.drain(backend, service.as_deref(), true)?, None))
-            }
-            Change::Undrain { backend, service } => {
-                Ok((self.drain(backend, service.as_deref(), false)?, None))
-            }
-            Change::Add { .. } | Change::Remove { .. } | Change::Weight { .. } => {
-                let Some((config, services)) = config::change(&self.config, change)? else {
-                    return Ok((Vec::new(), None));
-                };
-                let before = std::mem::replace(&mut self.config, config);
-                let known: BTreeSet<_> = names(&self.config).collect();
-                self.drains.retain(|drain| known.contains(drain));
-                Ok((services, Some(before)))
-            }
-        }
-    }
-
-    fn drain(
-        &mut self,
-        backend: &str,
-        service: Option<&str>,
-        drained: bool,
-    ) -> Result<Vec<String>, Rejection> {
-        let found = config::find(&self.config, backend, service)?;
-        let services = found.into_iter().map(|(index, _)| self.config.services[index].name.clone());
-        Ok(services
-            .filter(|service| {
-                let drain = (service.clone(), backend.to_owned());
-                if drained { self.drains.insert(drain) } else { self.drains.remove(&drain) }
-            })
-            .collect())
+    /// The run-time changes.
+    fn layer(&self) -> Layer {
+        Layer::between(&self.file.config, &self.config)
     }
 
     /// What is to be checked.
@@ -242,14 +261,12 @@ impl<D: Dataplane> State<D> {
         self.checked().filter_map(target).collect()
     }
 
-    /// The backends of services that have a check.
+    /// The backends of services that have a check, but for those in maintenance.
     fn checked(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
         let services = self.config.services.iter().filter(|service| service.check.is_some());
         services.flat_map(|service| {
-            service.backends.iter().map(move |backend| {
-                let socket = SocketAddr::new(backend.address, backend.port);
-                (service, backend, TargetKey { service: service.key(), backend: socket })
-            })
+            let backends = service.backends.iter().filter(|it| it.admin != Admin::Maintenance);
+            backends.map(move |backend| (service, backend, target_key(service, backend)))
         })
     }
 
@@ -263,8 +280,35 @@ impl<D: Dataplane> State<D> {
     }
 }
 
-fn names(config: &Config) -> impl Iterator<Item = (String, String)> {
-    config.services.iter().flat_map(|service| {
-        service.backends.iter().map(|backend| (service.name.clone(), backend.name.clone()))
-    })
+/// What an earlier daemon ran: the file's configuration with the run-time changes that it kept; and what
+/// has come to nothing of them.
+fn restored(file: &Loaded, store: &Store) -> (Config, Option<String>) {
+    let (config, complaint) = match store.load() {
+        Err(complaint) => (file.config.clone(), Some(complaint)),
+        Ok(layer) => {
+            let (config, lost) = layer.over(&file.config);
+            let problems = validate::check(&config);
+            if problems.is_empty() {
+                (config, (!lost.is_empty()).then(|| lost.join("; ")))
+            } else {
+                let why = config::sentences(&config, &problems).replace('\n', "; ");
+                let complaint = format!("the run-time changes do not fit the file any more: {why}");
+                (file.config.clone(), Some(complaint))
+            }
+        }
+    };
+    if let Some(complaint) = &complaint {
+        tracing::error!("{complaint}");
+    }
+    (config, complaint)
+}
+
+fn target_key(service: &config::Service, backend: &config::Backend) -> TargetKey {
+    let backend = SocketAddr::new(backend.address, backend.port);
+    TargetKey { service: service.key(), backend }
+}
+
+/// Seconds of Unix time.
+pub(super) fn unix_time() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

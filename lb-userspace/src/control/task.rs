@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     net::IpAddr,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,7 +12,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Rejection, Request, state::State};
 use crate::{
-    api::types::{Admin, Changed, Interface, Stats, Status},
+    api::{
+        plan::{File, Plan, Saved},
+        types::{Admin, Changed, Interface, Stats, Status},
+    },
+    config::file::{self, Loaded},
     dataplane::{Counters, Dataplane, Trials},
     health::{Targets, View},
     topology::Topology,
@@ -32,6 +37,8 @@ pub struct Facts {
     pub took_over: bool,
     /// The interfaces that the program is attached to.
     pub interfaces: Vec<Interface>,
+    /// The configuration file that the daemon was started with, if it was.
+    pub config: Option<PathBuf>,
 }
 
 /// What the task hears from the watchers.
@@ -155,8 +162,59 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                 send(to, answer);
                 return true;
             }
+            Request::Diff(to) => send(to, Ok(self.state.diff())),
+            Request::Plan(file, to) => {
+                send(to, self.load(file).and_then(|file| self.state.plan(&file)));
+            }
+            Request::Apply(file, to) => {
+                let answer = self.load(file).and_then(|file| self.state.apply(file));
+                self.tell_of("applied", &answer);
+                send(to, answer);
+                return true;
+            }
+            Request::Save(to) => {
+                let saved = self.own_file().map(Path::to_owned).and_then(|path| {
+                    let differences = self.state.save(&path)?;
+                    Ok(Saved { file: path.display().to_string(), differences })
+                });
+                send(to, saved);
+            }
+            Request::Revert(to) => {
+                let answer = self.state.revert();
+                self.tell_of("went back to", &answer);
+                send(to, answer);
+                return true;
+            }
         }
         false
+    }
+
+    /// A configuration file; the daemon's own if no other is given.
+    fn load(&self, other: Option<File>) -> Result<Loaded, Rejection> {
+        let loaded = match other {
+            Some(File { name, text }) => file::parse(&text, &name),
+            None => file::load(self.own_file()?),
+        };
+        loaded.map_err(|error| Rejection::Invalid(error.to_string()))
+    }
+
+    fn own_file(&self) -> Result<&Path, Rejection> {
+        self.facts.config.as_deref().ok_or_else(|| {
+            let message = "the daemon runs its built-in configuration and has no file: start it with \
+                           `lb run --config FILE`, or use `lb apply FILE`";
+            Rejection::Invalid(message.into())
+        })
+    }
+
+    fn tell_of(&self, what: &str, answer: &Result<Plan, Rejection>) {
+        match answer {
+            Ok(Plan { file, differences, .. }) => {
+                tracing::info!("{what} {file}: {} differences", differences.len());
+                let differences = differences.iter();
+                differences.for_each(|it| tracing::info!("{} {}", it.subject, it.detail));
+            }
+            Err(rejection) => tracing::warn!("the configuration stays as it is: {rejection}"),
+        }
     }
 
     fn status(&self) -> Result<Status, Rejection> {
@@ -171,6 +229,8 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
             backends: backends.iter().filter(|it| it.admin != Admin::Sorry).count(),
             backends_up: backends.iter().filter(|it| it.counts_as_up()).count(),
             ring_bytes: self.state.ring_bytes(),
+            config: self.state.file_name().to_owned(),
+            changes: self.state.diff().len(),
             problems: self.state.problems().map_err(failed)?,
         })
     }

@@ -1,4 +1,4 @@
-//! (configuration, drains, health, topology) → desired state.
+//! (configuration, health, topology) → desired state.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,9 +15,9 @@ use lb_common::{
     settings::{AnswerRates, Settings, Stages},
 };
 
-use super::{Backend, Desired, Drains, Leaving, Service, Usage, Way, strength, tunnel, usage};
+use super::{Backend, Desired, Leaving, Service, Usage, Way, strength, tunnel, usage};
 use crate::{
-    config::{self, Answers, Config},
+    config::{self, Admin, Answers, Config},
     health::{self, TargetKey, View},
     topology::{Path, Topology},
 };
@@ -27,8 +27,6 @@ use crate::{
 pub struct Inputs<'a> {
     /// What is configured.
     pub config: &'a Config,
-    /// The backends that take no new flows.
-    pub drains: &'a Drains,
     /// What the checks say.
     pub health: &'a View,
     /// What the kernel knows of the network.
@@ -117,7 +115,7 @@ fn devices<'a>(
 }
 
 fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {
-    let usage = usage(service, strength(service, inputs.drains, inputs.health));
+    let usage = usage(service, strength(service, inputs.health));
     let pool = service
         .backends
         .iter()
@@ -152,9 +150,12 @@ fn backend(
     let socket = SocketAddr::new(backend.address, backend.port);
     let finding = inputs.health.get(&TargetKey { service: service.key(), backend: socket });
     let down = finding.is_some_and(|finding| !finding.up) && usage != Usage::Panic;
-    let draining = inputs.drains.contains(&(service.name.clone(), backend.name.clone()));
     let down = if down { Condition::DOWN } else { Condition::UP };
-    let draining = if draining { Condition::DRAINING } else { Condition::UP };
+    let condition = match backend.admin {
+        Admin::Ready => down,
+        Admin::Drain { .. } => down.with(Condition::DRAINING),
+        Admin::Maintenance => Condition::DOWN,
+    };
     // Rings do not change if all weights are multiplied alike.
     let parts = match usage {
         Usage::Normal => finding.map_or(health::FULL, |finding| finding.parts),
@@ -163,7 +164,7 @@ fn backend(
     };
     Backend {
         weight: backend.weight * u16::from(parts),
-        condition: down.with(draining),
+        condition,
         way: way(inputs, service.forward, backend.address),
     }
 }

@@ -20,9 +20,6 @@ pub use self::{
 };
 use crate::ring::Endpoint;
 
-/// The backends that an operator drains, by the names of service and backend.
-pub type Drains = BTreeSet<(String, String)>;
-
 /// By service, the backends that are not configured any more and still have flows.
 pub type Leaving = BTreeMap<ServiceKey, BTreeSet<Endpoint>>;
 

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::Drains;
 use crate::{
-    config::Service,
+    config::{Admin, Backend, Service},
     health::{TargetKey, View},
 };
 
@@ -36,18 +35,16 @@ impl Usage {
 pub struct Strength {
     /// Backends that are up.
     pub up: usize,
-    /// All that have a weight and are not drained.
+    /// All that have a weight and that the operator wants.
     pub of: usize,
 }
 
 /// Counts.
 #[must_use]
-pub fn strength(service: &Service, drains: &Drains, health: &View) -> Strength {
+pub fn strength(service: &Service, health: &View) -> Strength {
     let mut strength = Strength { up: 0, of: 0 };
-    for backend in service.backends.iter().filter(|backend| backend.weight > 0) {
-        if drains.contains(&(service.name.clone(), backend.name.clone())) {
-            continue;
-        }
+    let wanted = |backend: &&Backend| backend.weight > 0 && backend.admin == Admin::Ready;
+    for backend in service.backends.iter().filter(wanted) {
         let socket = SocketAddr::new(backend.address, backend.port);
         let finding = health.get(&TargetKey { service: service.key(), backend: socket });
         strength.up += usize::from(finding.is_none_or(|finding| finding.up));
@@ -70,7 +67,7 @@ pub fn usage(service: &Service, Strength { up, of }: Strength) -> Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Backend, file};
+    use crate::config::file;
 
     /// `w1` to `w4`, and `w0` without a weight.
     fn service(keys: &str) -> Service {
@@ -84,7 +81,11 @@ mod tests {
     }
 
     fn usage_with(keys: &str, up: &[&str], drained: &[&str]) -> Usage {
-        let service = service(keys);
+        let mut service = service(keys);
+        for backend in service.backends.iter_mut().filter(|it| drained.contains(&it.name.as_str()))
+        {
+            backend.admin = Admin::DRAIN;
+        }
         let finding = |Backend { name, address, port, .. }: &Backend| {
             let backend = SocketAddr::new(*address, *port);
             let key = TargetKey { service: service.key(), backend };
@@ -92,8 +93,7 @@ mod tests {
             (key, crate::health::Finding { up, parts: 10, reason: String::new() })
         };
         let health: View = service.backends.iter().map(finding).collect();
-        let drains = drained.iter().map(|name| ("web".to_owned(), (*name).to_owned())).collect();
-        usage(&service, strength(&service, &drains, &health))
+        usage(&service, strength(&service, &health))
     }
 
     #[test]

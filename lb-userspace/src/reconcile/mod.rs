@@ -15,9 +15,9 @@ mod transition;
 mod upkeep;
 mod view;
 
-use std::ops::Bound;
+use std::{collections::BTreeMap, ops::Bound};
 
-use lb_common::{service::ServiceKey, slot::Slot};
+use lb_common::{service::ServiceKey, slot::Index};
 
 use self::{
     upkeep::{Slice, Upkeep},
@@ -29,6 +29,7 @@ use crate::{
     desired::{Desired, Leaving},
 };
 
+use self::plan::Plan;
 pub use self::plan::{Outcome, Rings};
 
 /// Why a round did not reach the desired state.
@@ -53,6 +54,16 @@ pub struct Memory {
     pub flows: u32,
     /// The flows that there was no room for.
     pub refused: u32,
+}
+
+/// What a backend still has that the ring does not give it any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// The open flows that are remembered of it, as of the last sweep.
+    pub flows: u32,
+    /// For how many ticks flows may turn up that are not remembered: until the windows of the slots
+    /// end that it had.
+    pub silent: u32,
 }
 
 /// The entries of the flow table that are read at once: some 20 ms of work.
@@ -122,6 +133,16 @@ impl<D: Dataplane> Reconciler<D> {
         Ok(Memory { moving, settled, flows, refused })
     }
 
+    /// What is left of a backend's flows, by its service and the place of its line; `window` is the
+    /// service's, in ticks.
+    pub fn left(&self, key: &ServiceKey, place: u32, window: u32) -> Result<Left, Error> {
+        let now = self.dataplane.tick()?;
+        let service =
+            self.rings.get(key).map(|ring| (ring.id, place.checked_sub(ring.backend_base)));
+        let Some((id, Some(index))) = service else { return Ok(Left::default()) };
+        Ok(self.upkeep.left(key, id, index as Index, window, now))
+    }
+
     /// Forgets what is known of the rings, so that the next round compares every slot.
     pub fn forget(&mut self) {
         self.rings = Rings::default();
@@ -151,13 +172,19 @@ impl<D: Dataplane> Reconciler<D> {
         round
     }
 
-    fn round(&mut self, desired: &Desired) -> Result<Outcome, Error> {
+    /// The slots that a round would move, by service; without those of new rings.
+    pub fn preview(&self, desired: &Desired) -> Result<BTreeMap<ServiceKey, u64>, Error> {
+        Ok(self.plan(desired)?.moved)
+    }
+
+    fn plan(&self, desired: &Desired) -> Result<Plan, Error> {
         let actual = self.dataplane.read()?;
-        let limits = self.dataplane.limits();
-        let slots = |base, size| -> Result<Vec<Slot>, dataplane::Error> {
-            self.dataplane.slots(base, size)
-        };
-        let plan = plan::plan(desired, &actual, &limits, &self.rings, slots)?;
+        let slots = |base, size| self.dataplane.slots(base, size);
+        plan::plan(desired, &actual, &self.dataplane.limits(), &self.rings, slots)
+    }
+
+    fn round(&mut self, desired: &Desired) -> Result<Outcome, Error> {
+        let plan = self.plan(desired)?;
         self.apply(&plan.ops)?;
         let now = self.dataplane.tick()?;
         for (key, slots) in plan.unstable {
@@ -172,7 +199,8 @@ impl<D: Dataplane> Reconciler<D> {
         self.upkeep.retain(|key| plan.rings.contains_key(key));
         self.rings = plan.rings;
         let resets = |op: &&Op| matches!(op, Op::ResetTraffic(_) | Op::ResetFlowCount(_));
-        Ok(Outcome { writes: plan.ops.iter().filter(|op| !resets(op)).count(), ..plan.outcome })
+        let writes = plan.ops.iter().filter(|op| !resets(op)).count();
+        Ok(Outcome { writes, slots_moved: plan.moved.into_values().sum() })
     }
 
     /// One second has passed.

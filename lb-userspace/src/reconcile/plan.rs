@@ -57,6 +57,8 @@ pub struct Ring {
     size: u32,
     /// The service's number.
     pub(super) id: u32,
+    /// The place that the service's indexes count from.
+    pub(super) backend_base: u32,
     hash_key: HashKey,
     /// The members and their indexes: the ring need not be built again while they are the same.
     members: Vec<(Member, u16)>,
@@ -84,8 +86,8 @@ pub struct Plan {
     pub unstable: BTreeMap<ServiceKey, Vec<(u32, Slot)>>,
     /// The backends that leave.
     pub leaving: BTreeMap<(ServiceKey, slot::Index), Endpoint>,
-    /// What it changes.
-    pub outcome: Outcome,
+    /// The slots that change hands, by service; without those of new rings.
+    pub moved: BTreeMap<ServiceKey, u64>,
 }
 
 /// Plans one round. `known` are the rings as the last round left them; what is not known is read
@@ -134,7 +136,7 @@ struct Draft {
     rings: Rings,
     unstable: BTreeMap<ServiceKey, Vec<(u32, Slot)>>,
     leaving: BTreeMap<(ServiceKey, slot::Index), Endpoint>,
-    outcome: Outcome,
+    moved: BTreeMap<ServiceKey, u64>,
 }
 
 impl Draft {
@@ -178,7 +180,9 @@ impl Draft {
     }
 
     fn append(&mut self, pool: &mut Pool) {
-        self.outcome.slots_moved += pool.slots_moved;
+        if pool.slots_moved > 0 {
+            let _: Option<u64> = self.moved.insert(pool.key, pool.slots_moved);
+        }
         self.leaving.extend(pool.leaving());
         self.unstable.extend(pool.unstable.take().map(|slots| (pool.key, slots)));
         self.services.extend(pool.take_ops());
@@ -195,8 +199,8 @@ impl Draft {
         let mut ops = self.first;
         ops.append(&mut self.services);
         ops.append(&mut self.last);
-        let Self { rings, unstable, leaving, outcome, .. } = self;
-        Plan { ops, rings, unstable, leaving, outcome }
+        let Self { rings, unstable, leaving, moved, .. } = self;
+        Plan { ops, rings, unstable, leaving, moved }
     }
 }
 

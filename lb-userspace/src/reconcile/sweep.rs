@@ -27,8 +27,8 @@ pub(super) struct Pass {
     pub(super) kept: BTreeMap<u32, u32>,
     /// The flows that were to go.
     pub(super) dropped: u64,
-    /// The backends of the flows that stay.
-    named: BTreeSet<(u32, Index)>,
+    /// The backends of the flows that stay, with how many of these are open.
+    pub(super) open: BTreeMap<(u32, Index), u32>,
     /// The slots of the flows that stay.
     occupied: BTreeSet<(u32, u32)>,
 }
@@ -41,7 +41,7 @@ impl Pass {
             cursor: None,
             kept: BTreeMap::new(),
             dropped: 0,
-            named: BTreeSet::new(),
+            open: BTreeMap::new(),
             occupied: BTreeSet::new(),
         }
     }
@@ -66,7 +66,8 @@ impl Pass {
             });
             if stays {
                 *self.kept.entry(key.service).or_default() += 1;
-                let _: bool = self.named.insert((key.service, flow.backend));
+                let open = self.open.entry((key.service, flow.backend)).or_default();
+                *open += u32::from(flow.phase != Phase::CLOSING);
                 let _: bool = self.occupied.insert((key.service, offset));
             }
             !stays
@@ -77,7 +78,7 @@ impl Pass {
 
     /// Whether a flow that stays names a backend.
     pub(super) fn names(&self, service: u32, index: Index) -> bool {
-        self.named.contains(&(service, index))
+        self.open.contains_key(&(service, index))
     }
 
     /// Whether a flow that stays falls on a slot.

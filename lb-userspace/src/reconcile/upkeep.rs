@@ -11,7 +11,7 @@ use lb_common::{
     slot::{Index, Slot, State},
 };
 
-use super::{sweep::Pass, transition::Unstable, view::View};
+use super::{Left, sweep::Pass, transition::Unstable, view::View};
 use crate::{
     dataplane::{Actual, Op},
     ring::Endpoint,
@@ -32,6 +32,8 @@ pub(super) struct Upkeep {
     gone: BTreeMap<u32, u32>,
     pass: Option<Pass>,
     last_pass: Option<u32>,
+    /// The open flows of each backend as of the last whole pass, by the service's number.
+    open: BTreeMap<(u32, Index), u32>,
     /// Whether there is nothing to do until something changes.
     pub(super) quiet: bool,
 }
@@ -66,6 +68,7 @@ impl Upkeep {
         self.unnamed.retain(|backend, _| leaving.contains_key(backend));
         self.quiet &= leaving.is_empty() && !removed;
         if removed {
+            self.open.clear();
             // What a pass has seen of them would count as needed.
             self.pass = None;
         }
@@ -95,6 +98,28 @@ impl Upkeep {
             State::Settled { .. } => (moving, settled + 1),
             State::Stable { .. } => (moving, settled),
         })
+    }
+
+    /// What a backend still has that the ring does not give it any more.
+    pub(super) fn left(
+        &self,
+        key: &ServiceKey,
+        id: u32,
+        index: Index,
+        window: u32,
+        now: u32,
+    ) -> Left {
+        let silent = |known: &Unstable| match known.slot.state() {
+            State::Moving { previous, .. } if previous == index => {
+                Some(window.saturating_sub(now.wrapping_sub(known.since)).max(1))
+            }
+            State::Moving { .. } | State::Settled { .. } | State::Stable { .. } => None,
+        };
+        let slots = self.slots.get(key).into_iter().flat_map(BTreeMap::values);
+        Left {
+            flows: self.open.get(&(id, index)).copied().unwrap_or(0),
+            silent: slots.filter_map(silent).max().unwrap_or(0),
+        }
     }
 
     /// Settles the slots whose window is over, and takes note of what names leaving backends.
@@ -165,6 +190,7 @@ impl Upkeep {
             self.pass = Some(pass);
             return ops;
         }
+        self.open.clone_from(&pass.open);
         ops.extend(self.stabilise(&pass, views));
         ops.extend(self.free(&pass, views));
         ops.extend(self.recount(&pass, views, actual));

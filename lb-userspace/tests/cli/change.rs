@@ -36,7 +36,7 @@ fn changes_are_made_once() {
             "web2 is draining already: nothing changed\n",
         ),
         (
-            "undrain web2 --service web",
+            "ready web2 --service web",
             "web2 is ready in web: 21.8k slots moved\n",
             "web2 is ready already: nothing changed\n",
         ),
@@ -57,7 +57,7 @@ fn changes_are_made_once() {
 
     let text = good(&daemon, &["backend", "remove", "web4"]);
     assert_eq!(text, "web4 is removed in web: 21.8k slots moved\n");
-    let changed: Changed = json(&daemon, &["backend", "undrain", "web2"]);
+    let changed: Changed = json(&daemon, &["backend", "ready", "web2"]);
     let services = ["web6", "app", "app6"].map(String::from).into();
     assert_eq!(changed, Changed { services, slots_moved: 65_535 });
 }

@@ -1,15 +1,16 @@
 //! A daemon without a data plane: the real API over a control task that only keeps the books.
 
-use std::{collections::BTreeSet, path::PathBuf, thread::JoinHandle};
+use std::{path::PathBuf, thread::JoinHandle};
 
 use lb_common::verdict::Verdict;
 use lb_userspace::{
     api::{
         explain::{Explanation, Question, Step},
+        plan::{Difference, File, Plan, Ring, Saved},
         server,
         types::{
-            Admin, Backend, Change, Changed, Health, Interface, Memory, Service, Stats, Status,
-            Traffic,
+            Admin, Backend, Change, Changed, Drain, Health, Interface, Memory, Service, Stats,
+            Status, Traffic,
         },
     },
     config::{self, Config, file},
@@ -81,14 +82,13 @@ fn explanation(question: &Question) -> Explanation {
 
 struct Books {
     config: Config,
-    drained: BTreeSet<(usize, String)>,
     samples: u64,
 }
 
 impl Books {
     fn new() -> Self {
         let config = file::embedded().unwrap().config;
-        Self { config, drained: BTreeSet::new(), samples: 0 }
+        Self { config, samples: 0 }
     }
 
     fn answer(&mut self, request: Request) {
@@ -99,6 +99,11 @@ impl Books {
             Request::Stats(answer) => drop(answer.send(Ok(self.stats()))),
             Request::Explain(question, answer) => drop(answer.send(Ok(explanation(&question)))),
             Request::Change(change, answer) => drop(answer.send(self.change(&change))),
+            Request::Diff(answer) => drop(answer.send(Ok(self.diff()))),
+            Request::Plan(file, answer) => drop(answer.send(self.plan(file))),
+            Request::Apply(file, answer) => drop(answer.send(self.apply(file))),
+            Request::Save(answer) => drop(answer.send(Ok(self.save()))),
+            Request::Revert(answer) => drop(answer.send(self.apply(None))),
         }
     }
 
@@ -113,6 +118,8 @@ impl Books {
             backends: self.backends().len(),
             backends_up: self.backends().iter().filter(|it| it.health == Health::Up).count(),
             ring_bytes: 4 * 4 * 65_537,
+            config: "/etc/lb/lb.toml".into(),
+            changes: self.diff().len(),
             problems: vec!["web3 of web is down".into(), "eth0 has no carrier".into()],
         }
     }
@@ -139,17 +146,28 @@ impl Books {
 
     fn backends(&self) -> Vec<Backend> {
         let mut backends = Vec::new();
-        for (index, service) in self.config.services.iter().enumerate() {
+        for service in &self.config.services {
             for (position, backend) in service.backends.iter().enumerate() {
                 let down = position == 2;
-                let drained = self.drained.contains(&(index, backend.name.clone()));
                 backends.push(Backend {
                     service: service.name.clone(),
                     name: backend.name.clone(),
                     address: backend.address,
                     port: backend.ports(service),
                     weight: backend.weight,
-                    admin: if drained { Admin::Drain } else { Admin::Ready },
+                    admin: match backend.admin {
+                        config::Admin::Ready => Admin::Ready,
+                        config::Admin::Drain { .. } => Admin::Drain,
+                        config::Admin::Maintenance => Admin::Maintenance,
+                    },
+                    drain: match backend.admin {
+                        config::Admin::Drain { until } => Some(Drain {
+                            connections: 3,
+                            silent_seconds: 1800,
+                            deadline_seconds: until.map(|until| until - 1_800_000_000),
+                        }),
+                        config::Admin::Ready | config::Admin::Maintenance => None,
+                    },
                     health: if down { Health::Down } else { Health::Up },
                     health_reason: if down { "connection refused" } else { "200 OK" }.into(),
                     share: if down { 0.0 } else { 0.5 },
@@ -176,39 +194,51 @@ impl Books {
     }
 
     fn change(&mut self, change: &Change) -> Result<Changed, Rejection> {
-        let services = match (config::change(&self.config, change)?, change) {
-            (Some((config, services)), _) => {
+        let services = match config::change(&self.config, change, 1_800_000_000)? {
+            Some((config, services)) => {
                 self.config = config;
                 services
             }
-            (None, Change::Drain { backend, service }) => {
-                self.set_drained(backend, service.as_deref(), true)?
-            }
-            (None, Change::Undrain { backend, service }) => {
-                self.set_drained(backend, service.as_deref(), false)?
-            }
-            (None, Change::Add { .. } | Change::Remove { .. } | Change::Weight { .. }) => {
-                Vec::new()
-            }
+            None => Vec::new(),
         };
         Ok(Changed { slots_moved: 21_845 * services.len() as u64, services })
     }
 
-    fn set_drained(
-        &mut self,
-        backend: &str,
-        service: Option<&str>,
-        drained: bool,
-    ) -> Result<Vec<String>, Rejection> {
-        let mut touched = Vec::new();
-        for (index, _) in config::find(&self.config, backend, service)? {
-            let key = (index, backend.to_owned());
-            let changed =
-                if drained { self.drained.insert(key) } else { self.drained.remove(&key) };
-            if changed {
-                touched.push(self.config.services[index].name.clone());
-            }
-        }
-        Ok(touched)
+    fn diff(&self) -> Vec<Difference> {
+        config::diff(&file::embedded().unwrap().config, &self.config)
+    }
+
+    /// What a file would change, and something of everything else.
+    fn plan(&self, file: Option<File>) -> Result<Plan, Rejection> {
+        let File { name, text } = file.unwrap_or(File {
+            name: "/etc/lb/lb.toml".into(),
+            text: file::embedded().unwrap().text().into(),
+        });
+        let loaded = file::parse(&text, &name);
+        let loaded = loaded.map_err(|error| Rejection::Invalid(error.to_string()))?;
+        let differences = config::diff(&self.config, &loaded.config);
+        let changes = !differences.is_empty();
+        let ring = Ring { service: "web".into(), slots: 65_537, moved: 21_845, connections: 12 };
+        let note = |text: &str| Vec::from_iter(changes.then(|| text.to_owned()));
+        Ok(Plan {
+            file: name,
+            differences,
+            rings: Vec::from_iter(changes.then_some(ring)),
+            cut: note("service old: its connections end: nothing answers for them"),
+            forgotten: note("web/web9, changed, is forgotten: the file has no such backend"),
+            warnings: Vec::new(),
+        })
+    }
+
+    fn apply(&mut self, file: Option<File>) -> Result<Plan, Rejection> {
+        let text = file.as_ref().map(|file| file.text.clone());
+        let plan = self.plan(file)?;
+        let loaded = text.map_or_else(file::embedded, |text| file::parse(&text, ""));
+        self.config = loaded.unwrap().config;
+        Ok(plan)
+    }
+
+    fn save(&self) -> Saved {
+        Saved { file: "/etc/lb/lb.toml".into(), differences: self.diff() }
     }
 }

@@ -4,6 +4,7 @@
 
 mod backend;
 mod change;
+mod config;
 mod daemon;
 mod show;
 mod usage;

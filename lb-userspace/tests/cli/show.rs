@@ -16,6 +16,7 @@ fn status() {
         good(&daemon, &["status"]),
         "\
 Daemon      lb 0.1.0, process 4711, up for 1h 2m 3s, took over the running data plane
+Config      /etc/lb/lb.toml
 Interfaces  eth0 (native)
 Services    4
 Backends    12, 8 up

@@ -147,7 +147,16 @@ fn every_command_has_a_man_page_and_is_completed() {
         "lb-backend-remove",
         "lb-backend-weight",
         "lb-backend-drain",
-        "lb-backend-undrain",
+        "lb-backend-maintenance",
+        "lb-backend-ready",
+        "lb-plan",
+        "lb-apply",
+        "lb-reload",
+        "lb-diff",
+        "lb-save",
+        "lb-revert",
+        "lb-detach",
+        "lb-explain",
         "lb-stats",
         "lb-decap",
         "lb-backend-setup",
@@ -175,6 +184,6 @@ fn every_command_has_a_man_page_and_is_completed() {
     assert!(fs::read_to_string(pages.join("lb-run.8")).unwrap().contains(status));
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let (code, stdout, _) = run(no_daemon(), &["completions", shell]);
-        assert!(code == 0 && stdout.contains("undrain"), "{shell}");
+        assert!(code == 0 && stdout.contains("maintenance"), "{shell}");
     }
 }

@@ -50,8 +50,13 @@ pub(crate) const KEYS_AND_TYPES: &[Case] = &[
         &[NODE, SERVICE, "[[service.backend]]\naddress = '10.0.0.11'\nwieght = 2\n"],
         &[
             "11: service[0].backend[0].wieght: unknown key; did you mean `weight`? Known here: name, \
-         address, port, weight",
+         address, port, weight, admin",
         ],
+    ),
+    Case(
+        &[NODE, SERVICE, "[[service.backend]]\naddress = '10.0.0.11'\nadmin = 'drained'\n"],
+        &["12: service[0].backend[0].admin: `drained` is unknown; use \"ready\", \"drain\" or \
+             \"maintenance\""],
     ),
     Case(
         &[NODE, "[service]\nname = 'web'\n"],

@@ -12,7 +12,7 @@ pub(super) fn hints(site: &Site, node: &Node<'_>) -> Vec<String> {
     [
         (format!("nsenter --net={} curl http://10.0.0.10/", client.display()), "through the VIP"),
         (format!("{lb} backend drain web2"), "no new connections to web2"),
-        (format!("{lb} backend undrain web2"), "and again"),
+        (format!("{lb} backend ready web2"), "and again"),
         (format!("kill $(cat {})", web.pid_file().display()), "web3 dies"),
         (format!("{} &", describe(&web.command())), "web3 is back"),
         (format!("{lb} stats"), "all counters"),

@@ -201,6 +201,7 @@ pub(super) mod tests {
             port: one(8080),
             weight: 1,
             admin,
+            drain: None,
             health,
             health_reason: "connection refused".into(),
             share: 0.5,

@@ -129,7 +129,7 @@ fn at(key: String, Fault { message, remedy }: Fault) -> Problem {
 
 /// `key` names a field: thousands of backends are checked with every change, and nearly all are good.
 fn backend(key: impl Fn(&str) -> String, service: &Service, backend: &Backend) -> Vec<Problem> {
-    let Backend { name, address, port, weight } = backend;
+    let Backend { name, address, port, weight, admin: _ } = backend;
     let mut problems = Vec::new();
     problems.extend(named(|| key("name"), name));
     problems.extend(host(|| key("address"), *address));
@@ -209,7 +209,7 @@ fn pool(key: &str, service: &Service) -> Vec<Problem> {
     }));
     let same = repeated(backends, |backend| (backend.address, backend.port));
     problems.extend(same.map(|(index, first)| {
-        let Backend { name: this, address, port, weight: _ } = &backends[index];
+        let Backend { name: this, address, port, .. } = &backends[index];
         let first = &backends[first].name;
         Problem::new(
             format!("{key}[{index}].address"),

@@ -10,22 +10,20 @@ use lb_common::backend::{Backend as Line, Condition};
 use crate::{
     config::{self, Config},
     dataplane::Actual,
-    desired::{Drains, LastHops},
+    desired::LastHops,
     health::TargetKey,
 };
 
 /// What an earlier daemon left in the maps.
 pub(super) struct Found {
-    pub(super) drains: Drains,
     pub(super) down: BTreeSet<TargetKey>,
     pub(super) last_hops: LastHops,
 }
 
 impl Found {
     pub(super) fn of(config: &Config, actual: &Actual) -> Self {
-        let (drains, down) = (Drains::new(), BTreeSet::new());
         let last_hops = LastHops { backends: BTreeMap::new(), routes: actual.routes.clone() };
-        let mut found = Self { drains, down, last_hops };
+        let mut found = Self { down: BTreeSet::new(), last_hops };
         for service in &config.services {
             let pool = actual.pool(&service.key());
             let ways = pool.iter().map(|(endpoint, (_, line))| (endpoint, line.next_hop));
@@ -45,9 +43,6 @@ impl Found {
     }
 
     fn note(&mut self, service: &config::Service, backend: &config::Backend, line: &Line) {
-        if line.condition.contains(Condition::DRAINING) {
-            let _: bool = self.drains.insert((service.name.clone(), backend.name.clone()));
-        }
         if line.condition.contains(Condition::DOWN) {
             let backend = SocketAddr::new(backend.address, backend.port);
             let _: bool = self.down.insert(TargetKey { service: service.key(), backend });

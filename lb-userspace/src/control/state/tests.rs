@@ -21,8 +21,7 @@ const WEB2: [u8; 4] = [10, 0, 0, 12];
 const NEW: [u8; 4] = [10, 0, 0, 19];
 
 /// One checked service with two backends, on a ring of 1021 slots.
-fn config() -> Config {
-    let text = r#"
+const FILE: &str = r#"
         [node]
         interfaces = ["eth0"]
         seed = "00112233445566778899aabbccddeeff"
@@ -40,7 +39,13 @@ fn config() -> Config {
         name = "web2"
         address = "10.0.0.12"
     "#;
-    file::parse(text, "test").unwrap().config
+
+fn loaded(text: &str) -> Loaded {
+    file::parse(text, "test").unwrap()
+}
+
+fn config() -> Config {
+    loaded(FILE).config
 }
 
 /// A node with one link; the given hosts are resolved.
@@ -78,14 +83,14 @@ fn view(findings: &[([u8; 4], bool)]) -> Arc<View> {
     Arc::new(findings.iter().map(|&(ip, up)| (key(ip), finding(up))).collect())
 }
 
-fn node(dataplane: Fake, resolved: &[[u8; 4]]) -> State<Fake> {
-    let mut state = State::new(config(), topology(resolved), dataplane).unwrap();
+fn node(dataplane: Fake, store: Store, resolved: &[[u8; 4]]) -> State<Fake> {
+    let mut state = State::new(loaded(FILE), store, topology(resolved), dataplane).unwrap();
     assert!(state.sync().is_ok());
     state
 }
 
 fn fresh() -> State<Fake> {
-    node(Fake::new(Limits::default()), &[WEB1, WEB2, NEW])
+    node(Fake::new(Limits::default()), Store::default(), &[WEB1, WEB2, NEW])
 }
 
 /// The share of a backend in per cent, rounded.
@@ -103,7 +108,7 @@ fn next_hop(state: &State<Fake>, backend: [u8; 4]) -> Option<NextHop> {
 }
 
 fn drain(backend: &str) -> Change {
-    Change::Drain { backend: backend.into(), service: None }
+    Change::Drain { backend: backend.into(), service: None, deadline_seconds: None }
 }
 
 fn add(address: [u8; 4]) -> Change {
@@ -135,25 +140,16 @@ fn what_is_added_proves_itself_first() {
 }
 
 #[test]
-fn a_drain_moves_the_share_and_an_undrain_moves_it_back() {
+fn a_drain_moves_the_share_and_its_end_moves_it_back() {
     let mut state = fresh();
     assert!(state.change(&drain("web2")).unwrap().slots_moved > 500);
     assert_eq!(share(&state, WEB2), 0);
     let again = state.change(&drain("web2")).unwrap();
     assert_eq!(again, Changed { services: Vec::new(), slots_moved: 0 });
-    let undrain = Change::Undrain { backend: "web2".into(), service: Some("web".into()) };
-    assert!(state.change(&undrain).unwrap().slots_moved > 500);
+    let ready = Change::Ready { backend: "web2".into(), service: Some("web".into()) };
+    assert!(state.change(&ready).unwrap().slots_moved > 500);
     assert_eq!(share(&state, WEB2), 50);
     assert!(matches!(state.change(&drain("web3")), Err(Rejection::NotFound(_))));
-}
-
-#[test]
-fn a_removed_backend_takes_its_drain_along() {
-    let mut state = fresh();
-    assert!(state.change(&drain("web2")).is_ok());
-    let remove = Change::Remove { backend: "web2".into(), service: None };
-    assert!(state.change(&remove).is_ok());
-    assert!(state.drains.is_empty());
 }
 
 #[test]
@@ -166,20 +162,22 @@ fn a_change_that_the_packet_path_refuses_leaves_all_as_it_was() {
     state.dataplane_mut().budget = None;
     assert!(state.sync().is_ok());
     assert_eq!(state.reconciler.actual().unwrap(), before);
-    assert!(state.drains.is_empty());
+    assert_eq!(state.config, config());
     assert_eq!(share(&state, WEB2), 50);
 }
 
 #[test]
 fn a_restarted_daemon_goes_on_from_what_it_finds() {
-    let mut state = fresh();
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::new(directory.path().join("changes.json"));
+    let mut state = node(Fake::new(Limits::default()), store.clone(), &[WEB1, WEB2]);
     assert!(state.change(&drain("web1")).is_ok());
     state.see_health(view(&[(WEB1, true), (WEB2, false)]));
     assert!(state.sync().is_ok());
     let found = state.reconciler.actual().unwrap();
 
     // The kernel has forgotten the neighbours; nothing has been checked yet.
-    let restarted = node(state.reconciler.dataplane().clone(), &[]);
+    let restarted = node(state.reconciler.dataplane().clone(), store, &[]);
     assert_eq!(restarted.reconciler.actual().unwrap(), found);
     assert_eq!((share(&restarted, WEB1), share(&restarted, WEB2)), (0, 0));
     assert!(!restarted.targets()[&key(WEB2)].initially_up);
@@ -221,3 +219,5 @@ fn a_removed_backend_is_kept_reachable_until_its_flows_are_over() {
     let memory = state.reconciler.memory(&state.config.services[0].key()).unwrap();
     assert_eq!(memory, reconcile::Memory::default());
 }
+
+mod reload;

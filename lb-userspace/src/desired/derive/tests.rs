@@ -69,10 +69,9 @@ fn topology() -> Topology {
 }
 
 fn desired(config: &Config, topology: &Topology) -> Desired {
-    let (drains, health, last_hops) = (Drains::new(), View::new(), LastHops::default());
-    let (drains, health, last_hops) = (&drains, &health, &last_hops);
+    let (health, last_hops) = (&View::new(), &LastHops::default());
     let leaving = &Leaving::new();
-    derive(Inputs { config, drains, health, topology, last_hops, leaving })
+    derive(Inputs { config, health, topology, last_hops, leaving })
 }
 
 #[test]
@@ -164,10 +163,9 @@ fn pool_of(keys: &str, health: &[(u8, bool, u8)]) -> Vec<(u8, u16, Condition)> {
         (key, health::Finding { up, parts, reason: String::new() })
     };
     let health: View = health.iter().map(finding).collect();
-    let drains = Drains::new();
     let (last_hops, leaving) = (&LastHops::default(), &Leaving::new());
-    let (health, drains, topology) = (&health, &drains, &topology());
-    let desired = derive(Inputs { config: &config, drains, health, topology, last_hops, leaving });
+    let (health, topology) = (&health, &topology());
+    let desired = derive(Inputs { config: &config, health, topology, last_hops, leaving });
     let pool = desired.services.into_values().flat_map(|service| service.backends);
     let last_byte = |endpoint: Endpoint| match endpoint.address.to_ip() {
         IpAddr::V4(v4) => v4.octets()[3],
@@ -224,10 +222,10 @@ fn packets_leave_by_the_link_below_a_vlan() {
         backends: [(ip("10.7.0.11"), backend.way.next_hop)].into(),
         ..LastHops::default()
     };
-    let (drains, health) = (&Drains::new(), &View::new());
+    let health = &View::new();
     let topology = &inputs;
     let (last_hops, leaving) = (&last_hops, &Leaving::new());
-    let after = derive(Inputs { config: &config, drains, health, topology, last_hops, leaving });
+    let after = derive(Inputs { config: &config, health, topology, last_hops, leaving });
     assert_eq!(after.services, all.services);
 }
 

@@ -149,7 +149,7 @@ impl Pool {
         fresh: bool,
         slots: &impl Fn(u32, u32) -> Result<Vec<Slot>, dataplane::Error>,
     ) -> Result<Ring, dataplane::Error> {
-        let service::Service { ring_base: base, ring_size: size, id, .. } = self.new;
+        let service::Service { ring_base: base, ring_size: size, id, backend_base, .. } = self.new;
         let members: Vec<Member> = self.members.iter().map(|(member, _)| *member).collect();
         let table = ring::build(size, &members, hash_key);
         let fresh = fresh || !self.in_use();
@@ -178,7 +178,8 @@ impl Pool {
         }
         self.point(words);
         self.unstable = Some(unstable);
-        Ok(Ring { base, size, id, hash_key: *hash_key, members: self.members.clone(), counts })
+        let (hash_key, members) = (*hash_key, self.members.clone());
+        Ok(Ring { base, size, id, backend_base, hash_key, members, counts })
     }
 
     /// Whether packets already follow the ring.
@@ -218,7 +219,7 @@ impl Pool {
 impl Ring {
     /// Whether the ring stands as `pool` wants it, so that only backends' lines may differ.
     pub(super) fn matches(&self, pool: &Pool, key: &HashKey) -> bool {
-        let Self { base, size, id: _, hash_key, members, counts: _ } = self;
+        let Self { base, size, hash_key, members, .. } = self;
         hash_key == key
             && pool.old == Some(pool.new)
             && (pool.new.ring_base, pool.new.ring_size) == (*base, *size)

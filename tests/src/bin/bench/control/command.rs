@@ -27,7 +27,7 @@ const TURNS: usize = 40;
 
 /// What is done to a backend, to and fro.
 const ORDERS: [(&str, [&[&str]; 2]); 2] = [
-    ("drain and undrain", [&["drain", BACKEND], &["undrain", BACKEND]]),
+    ("drain and ready", [&["drain", BACKEND], &["ready", BACKEND]]),
     ("weight 2 and 1", [&["weight", BACKEND, "2"], &["weight", BACKEND, "1"]]),
 ];
 const BACKEND: &str = "b500";

@@ -1,0 +1,96 @@
+use super::*;
+use crate::config::file;
+
+const OLD: &str = r#"
+[node]
+interfaces = ["eth0"]
+seed = "00112233445566778899aabbccddeeff"
+[firewall]
+deny = ["192.0.2.0/24", "2001:db8::/32"]
+[[service]]
+name = "web"
+vip = "203.0.113.10"
+port = 80
+forward = "l2"
+backend = [{ name = "web1", address = "10.0.0.11" }, { name = "web2", address = "10.0.0.12" }]
+[[service]]
+name = "old"
+vip = "203.0.113.11"
+port = "8000-8100"
+forward = "l2"
+backend = [{ name = "one", address = "10.0.0.13" }]
+"#;
+
+const NEW: &str = r#"
+[node]
+interfaces = ["eth1"]
+seed = "ff112233445566778899aabbccddeeff"
+tunnel_source = ["10.0.0.64/26"]
+[limits]
+flows = 1000
+[answers]
+echo = 0
+[firewall]
+deny = ["192.0.2.0/24", "198.51.100.7/32"]
+[[service]]
+name = "web"
+vip = "203.0.113.10"
+port = 443
+forward = "ipip"
+ring_size = 1021
+window = "10m"
+panic = "30%"
+sorry = { address = "10.0.0.99" }
+check = { type = "tcp" }
+backend = [
+  { name = "web2", address = "10.0.0.22", weight = 3, admin = "drain" },
+  { name = "web3", address = "10.0.0.13", admin = "maintenance" },
+]
+[[service]]
+name = "dns"
+vip = "2001:db8::10"
+protocol = "udp"
+port = 53
+forward = "l2"
+"#;
+
+fn config(text: &str) -> Config {
+    file::parse(text, "test").unwrap().config
+}
+
+#[test]
+fn all_that_differs_is_said_once() {
+    let found = diff(&config(OLD), &config(NEW));
+    let sign = |kind| match kind {
+        Kind::Added => '+',
+        Kind::Changed => '~',
+        Kind::Removed => '-',
+    };
+    let lines: Vec<_> =
+        found.iter().map(|it| format!("{} {}: {}", sign(it.kind), it.subject, it.detail)).collect();
+    let expected = [
+        "~ node.seed: another one",
+        "~ node.tunnel_source: none → 10.0.0.64/26",
+        "~ answers.echo: 1000 → 0",
+        "- firewall.deny: 2001:db8::/32",
+        "+ firewall.deny: 198.51.100.7/32",
+        "- service old: 203.0.113.11 port 8000-8100/tcp, l2, 1 backend",
+        "~ service web: 203.0.113.10 port 80/tcp → 203.0.113.10 port 443/tcp",
+        "~ service web forward: l2 → ipip",
+        "~ service web window: 1h → 10m",
+        "~ service web ring_size: 65537 → 1021",
+        "~ service web panic: 0% → 30%",
+        "~ service web sorry: none → sorry (10.0.0.99 port 443)",
+        "~ service web check: checks begin",
+        "- backend web/web1: 10.0.0.11 port 80",
+        "~ backend web/web2: 10.0.0.12 port 80 → 10.0.0.22 port 443",
+        "~ backend web/web2 weight: 1 → 3",
+        "~ backend web/web2 admin: ready → drain",
+        "+ backend web/web3: 10.0.0.13 port 443, weight 1, maintenance",
+        "+ service dns: 2001:db8::10 port 53/udp, l2, 0 backends",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(diff(&config(NEW), &config(NEW)), []);
+    let keys: Vec<_> = fixed(&config(OLD), &config(NEW)).into_iter().map(|it| it.key).collect();
+    assert_eq!(keys, ["node.interfaces", "limits"]);
+}
