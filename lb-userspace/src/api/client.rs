@@ -15,6 +15,8 @@ use tokio::net::UnixStream;
 use super::explain::{Explanation, Question};
 use super::types::{Backend, Change, Changed, Error as Body, Service, Stats, Status};
 
+use crate::events::{Page, Query};
+
 /// How long a daemon may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -33,6 +35,9 @@ pub enum Error {
         .0.display()
     )]
     Silent(PathBuf),
+    /// It ended with the answer outstanding.
+    #[error("the daemon at {} ended before it answered: look at its log", .0.display())]
+    Ended(PathBuf),
     /// The socket is not for this user.
     #[error(
         "permission denied for {}: only the daemon's user may use it, so run this command with \
@@ -99,6 +104,12 @@ impl Client {
         self.get("/v1/stats").await
     }
 
+    /// What happened; with `wait`, as soon as something has.
+    pub async fn events(&self, query: &Query) -> Result<Page, Error> {
+        let query = serde_urlencoded::to_string(query).map_err(|error| self.bad(&error))?;
+        self.get(&format!("/v1/events?{query}")).await
+    }
+
     /// Changes the pools.
     pub async fn change(&self, change: &Change) -> Result<Changed, Error> {
         let body = serde_json::to_vec(change).map_err(|error| self.bad(&error))?;
@@ -157,7 +168,10 @@ impl Client {
             result = &mut answer => result,
             _ended = &mut connection => answer.await,
         }
-        .map_err(|error| self.bad(&error))
+        .map_err(|error| {
+            let ended = error.is_incomplete_message() || error.is_closed();
+            if ended { Error::Ended(self.socket.clone()) } else { self.bad(&error) }
+        })
     }
 
     async fn connect(&self) -> Result<UnixStream, Error> {

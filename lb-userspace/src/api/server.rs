@@ -14,20 +14,26 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State, connect_info::Connected},
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::{get, post},
+    serve::IncomingStream,
 };
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::de::DeserializeOwned;
 use tokio::{net::UnixListener, sync::oneshot};
 
-use super::types::{Change, Error as Body};
-use crate::control::{Handle, Rejection};
+use super::{
+    events::events,
+    types::{Change, Error as Body},
+};
+use crate::{
+    control::{Handle, Rejection},
+    events::{Events, Who},
+};
 
-const PATHS: &str =
-    "GET /v1/status, /v1/services, /v1/backends, /v1/stats, POST /v1/changes, /v1/explain";
+const PATHS: &str = "GET /v1/status, /v1/services, /v1/backends, /v1/stats, /v1/events, POST /v1/changes, /v1/explain";
 /// How long open requests may delay the end.
 const GRACE: Duration = Duration::from_secs(2);
 const BACKLOG: i32 = 128;
@@ -114,6 +120,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 pub async fn serve(
     listener: UnixListener,
     handle: Handle,
+    events: Events,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (stopping, stopped) = oneshot::channel::<()>();
@@ -121,7 +128,8 @@ pub async fn serve(
         shutdown.await;
         drop(stopping);
     };
-    let server = axum::serve(listener, router(handle)).with_graceful_shutdown(shutdown);
+    let router = router(handle, events).into_make_service_with_connect_info::<Peer>();
+    let server = axum::serve(listener, router).with_graceful_shutdown(shutdown);
     tokio::select! {
         result = server => result,
         () = async {
@@ -131,12 +139,30 @@ pub async fn serve(
     }
 }
 
-fn router(handle: Handle) -> Router {
+/// The user behind a connection, as the kernel saw it (`SO_PEERCRED`).
+#[derive(Clone, Copy, Debug)]
+struct Peer(Option<u32>);
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        Self(stream.io().peer_cred().ok().map(|peer| peer.uid()))
+    }
+}
+
+impl Peer {
+    /// By name: that may take a look at a directory of users.
+    fn who(self) -> Who {
+        self.0.map_or_else(Who::unknown, Who::user)
+    }
+}
+
+fn router(handle: Handle, all: Events) -> Router {
     Router::new()
         .route("/v1/status", get(async |State(it): State<Handle>| answer(it.status().await)))
         .route("/v1/services", get(async |State(it): State<Handle>| answer(it.services().await)))
         .route("/v1/backends", get(async |State(it): State<Handle>| answer(it.backends().await)))
         .route("/v1/stats", get(async |State(it): State<Handle>| answer(it.stats().await)))
+        .route("/v1/events", get(events).with_state(all))
         .route("/v1/changes", post(change))
         .route("/v1/explain", post(explain))
         .fallback(async |request: Request| {
@@ -151,9 +177,13 @@ fn router(handle: Handle) -> Router {
 }
 
 /// The body counts, whatever type its header claims: `curl --data` claims a form.
-async fn change(State(handle): State<Handle>, body: Bytes) -> Response {
+async fn change(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: Bytes,
+) -> Response {
     match parse(&body) {
-        Ok(change) => answer(handle.change(change).await),
+        Ok(change) => answer(handle.change(change, peer.who()).await),
         Err(text) => refuse(StatusCode::BAD_REQUEST, text),
     }
 }
@@ -179,12 +209,12 @@ fn answer<T: serde::Serialize>(result: Result<T, Rejection>) -> Response {
     }
 }
 
-fn refuse(status: StatusCode, error: String) -> Response {
+pub(super) fn refuse(status: StatusCode, error: String) -> Response {
     json(status, &Body { error })
 }
 
 /// A body that ends with a newline: people read it in terminals.
-fn json<T: serde::Serialize>(status: StatusCode, value: &T) -> Response {
+pub(super) fn json<T: serde::Serialize>(status: StatusCode, value: &T) -> Response {
     match serde_json::to_string(value) {
         Ok(text) => (status, [(CONTENT_TYPE, "application/json")], text + "\n").into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
@@ -276,6 +306,9 @@ mod tests {
         let mut client = UnixStream::connect(&path).unwrap();
         io::Write::write_all(&mut client, b"GET /v1/sta").unwrap();
         let (handle, _requests) = Handle::new();
-        serve(listener, handle, tokio::time::sleep(Duration::from_millis(100))).await.unwrap();
+        let events = Events::default();
+        serve(listener, handle, events, tokio::time::sleep(Duration::from_millis(100)))
+            .await
+            .unwrap();
     }
 }

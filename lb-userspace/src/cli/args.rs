@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use super::{
     backend_setup::SetupArgs,
     decap::DecapArgs,
+    events::EventsArgs,
     explain::ExplainArgs,
     global::{self, Global},
     help,
@@ -99,6 +100,7 @@ Examples:
         #[arg(value_parser = ValueParser::new(seconds))]
         watch: Option<Duration>,
     },
+    Events(EventsArgs),
     Explain(ExplainArgs),
     Decap(DecapArgs),
     BackendSetup(Box<SetupArgs>),

@@ -7,9 +7,12 @@ pub mod task;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::api::{
-    explain::{Explanation, Question},
-    types::{Backend, Change, Changed, Service, Stats, Status},
+use crate::{
+    api::{
+        explain::{Explanation, Question},
+        types::{Backend, Change, Changed, Service, Stats, Status},
+    },
+    events::Who,
 };
 
 /// Why a request was not carried out; nothing has changed.
@@ -39,8 +42,8 @@ pub enum Request {
     Stats(oneshot::Sender<Result<Stats, Rejection>>),
     /// What becomes of a packet.
     Explain(Question, oneshot::Sender<Result<Explanation, Rejection>>),
-    /// A change of the pools.
-    Change(Change, oneshot::Sender<Result<Changed, Rejection>>),
+    /// A change of the pools, and who wants it.
+    Change(Change, Who, oneshot::Sender<Result<Changed, Rejection>>),
 }
 
 /// The control task, as its clients see it.
@@ -81,8 +84,8 @@ impl Handle {
     }
 
     /// Changes the pools; on an error nothing has changed.
-    pub async fn change(&self, change: Change) -> Result<Changed, Rejection> {
-        self.ask(|answer| Request::Change(change, answer)).await
+    pub async fn change(&self, change: Change, who: Who) -> Result<Changed, Rejection> {
+        self.ask(|answer| Request::Change(change, who, answer)).await
     }
 
     async fn ask<T>(

@@ -1,6 +1,7 @@
 //! What the control task owns: the configuration in force, what was seen, and the writer of maps.
 
 mod found;
+mod noted;
 #[cfg(test)]
 mod tests;
 
@@ -11,13 +12,15 @@ use std::{
 };
 
 use found::Found;
+use noted::Noted;
 
 use super::Rejection;
 use crate::{
     api::types::{Change, Changed},
     config::{self, Config},
     dataplane::Dataplane,
-    desired::{Desired, Drains, Inputs, LastHops, Usage, derive, strength, usage},
+    desired::{Desired, Drains, Inputs, LastHops, Strength, Usage, derive, strength, usage},
+    events::{Event, Events, Kind},
     health::{Finding, Target, TargetKey, Targets, View},
     reconcile::{self, Outcome, Reconciler},
     topology::Topology,
@@ -32,6 +35,10 @@ pub struct State<D> {
     pub(super) reconciler: Reconciler<D>,
     /// Why the last round failed.
     pub(super) failure: Option<String>,
+    /// Why the last tick failed.
+    sweep_failure: Option<String>,
+    pub(super) events: Events,
+    noted: Noted,
     last_hops: LastHops,
     /// The targets that count as up until their first results: those of the start, but for the ones
     /// that an earlier daemon found down. What is added later has to prove itself first.
@@ -55,12 +62,21 @@ impl<D: Dataplane> State<D> {
             topology,
             reconciler,
             failure: None,
+            sweep_failure: None,
+            events: Events::default(),
+            noted: Noted::default(),
             last_hops: found.last_hops,
             trusted: BTreeSet::new(),
         };
         state.trusted = state.targets().into_keys().filter(|it| !found.down.contains(it)).collect();
         state.see_health(Arc::default());
         Ok(state)
+    }
+
+    /// Where everything that happens to it is noted.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// The packet path itself, for attaching.
@@ -77,19 +93,22 @@ impl<D: Dataplane> State<D> {
             if let (Some(was), Some(Finding { up, reason, parts: _ })) = (was, is)
                 && was.up != *up
             {
-                let state = if *up { "up" } else { "down" };
-                tracing::info!("backend {}/{} is {state}: {reason}", service.name, backend.name);
+                let kind = if *up { Kind::Up } else { Kind::Down };
+                let event = Event::new(kind, reason).of_backend(&service.name, &backend.name);
+                self.events.note(event);
             }
         }
         for service in &self.config.services {
             let [was, is] = [&before, &self.health].map(|view| self.usage_by(view, service));
             if was != is {
-                tracing::warn!(
-                    "service {}: from {} to {}",
-                    service.name,
-                    was.as_str(),
-                    is.as_str()
-                );
+                let kind = match is {
+                    Usage::Normal => Kind::Normal,
+                    Usage::Panic => Kind::Panic,
+                    Usage::Sorry => Kind::Sorry,
+                };
+                let Strength { up, of } = strength(service, &self.drains, &self.health);
+                let cause = format!("{up} of {of} backends are up; was {}", was.as_str());
+                self.events.note(Event::new(kind, cause).of_service(&service.name));
             }
         }
     }
@@ -140,7 +159,9 @@ impl<D: Dataplane> State<D> {
 
     /// One second has passed: windows end, and what is remembered of flows is swept.
     pub fn tick(&mut self) -> Result<(), reconcile::Error> {
-        self.reconciler.tick(&self.desired())
+        let tick = self.reconciler.tick(&self.desired());
+        self.sweep_failure = tick.as_ref().err().map(ToString::to_string);
+        tick
     }
 
     fn desired(&self) -> Desired {

@@ -92,6 +92,8 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                         self.sync();
                     } else if !self.state.is_settled() {
                         self.sync();
+                    } else {
+                        self.state.note_progress();
                     }
                     self.tell();
                 }
@@ -100,19 +102,15 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
     }
 
     fn tick(&mut self) {
-        if let Err(error) = self.state.tick() {
-            tracing::error!("the flow table is not swept: {error}");
-        }
+        // A failure is kept, and noted as an event.
+        drop(self.state.tick());
     }
 
     fn sync(&mut self) {
-        match self.state.sync() {
-            Ok(outcome) if outcome.slots_moved > 0 => {
-                tracing::info!(writes = outcome.writes, slots = outcome.slots_moved, "slots moved");
-            }
-            Ok(outcome) => tracing::debug!(writes = outcome.writes, "in sync"),
-            Err(error) => tracing::error!("the maps lag behind: {error}"),
+        if let Ok(outcome) = self.state.sync() {
+            tracing::debug!(writes = outcome.writes, slots = outcome.slots_moved, "in sync");
         }
+        self.state.note_progress();
     }
 
     /// Tells the watchers what is wanted now. Backends that leave are kept resolved until the last of
@@ -145,13 +143,12 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                 let interface = self.facts.interfaces.first().map_or(0, |it| it.index);
                 send(to, self.state.explain(&question, interface));
             }
-            Request::Change(change, to) => {
+            Request::Change(change, who, to) => {
                 let answer = self.state.change(&change);
-                if let Ok(Changed { services, slots_moved }) = &answer
-                    && !services.is_empty()
-                {
-                    tracing::info!(?change, slots_moved, "changed by request");
+                if let Ok(Changed { services, slots_moved: _ }) = &answer {
+                    self.state.events().note_change(&change, services, &who);
                 }
+                self.state.note_progress();
                 send(to, answer);
                 return true;
             }

@@ -84,6 +84,8 @@ pub struct Plan {
     pub unstable: BTreeMap<ServiceKey, Vec<(u32, Slot)>>,
     /// The backends that leave.
     pub leaving: BTreeMap<(ServiceKey, slot::Index), Endpoint>,
+    /// The slots that change hands, of the services that have any.
+    pub moved: BTreeMap<ServiceKey, u64>,
     /// What it changes.
     pub outcome: Outcome,
 }
@@ -134,6 +136,7 @@ struct Draft {
     rings: Rings,
     unstable: BTreeMap<ServiceKey, Vec<(u32, Slot)>>,
     leaving: BTreeMap<(ServiceKey, slot::Index), Endpoint>,
+    moved: BTreeMap<ServiceKey, u64>,
     outcome: Outcome,
 }
 
@@ -179,6 +182,8 @@ impl Draft {
 
     fn append(&mut self, pool: &mut Pool) {
         self.outcome.slots_moved += pool.slots_moved;
+        let moved = (pool.slots_moved > 0).then_some((pool.key, pool.slots_moved));
+        self.moved.extend(moved);
         self.leaving.extend(pool.leaving());
         self.unstable.extend(pool.unstable.take().map(|slots| (pool.key, slots)));
         self.services.extend(pool.take_ops());
@@ -195,8 +200,8 @@ impl Draft {
         let mut ops = self.first;
         ops.append(&mut self.services);
         ops.append(&mut self.last);
-        let Self { rings, unstable, leaving, outcome, .. } = self;
-        Plan { ops, rings, unstable, leaving, outcome }
+        let Self { rings, unstable, leaving, moved, outcome, .. } = self;
+        Plan { ops, rings, unstable, leaving, moved, outcome }
     }
 }
 
