@@ -6,6 +6,7 @@
 //! health ─┤
 //! topology┘                                         publish what they see; never touch maps
 //! api, cli                                          what people and programs talk to
+//! events                                            what happened, for them and for the log
 //! backend                                           the other end: what a backend needs
 //! detach                                            takes a node off its machine
 //! ```
@@ -22,6 +23,7 @@ pub mod dataplane;
 pub mod desired;
 pub mod detach;
 mod error;
+pub mod events;
 pub mod health;
 pub mod node;
 pub mod preflight;

@@ -1,6 +1,6 @@
 //! A node, from its configuration to its end: the only place where the parts meet.
 
-use std::{sync::Arc, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -16,6 +16,7 @@ use crate::{
         task::{Facts, News, Orders, Task},
     },
     dataplane::kernel::{Interface, Kernel, pins},
+    events::{Event, Events, Kind, Who},
     health, preflight,
     topology::{self, Topology},
 };
@@ -44,6 +45,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     })?;
     announce(&facts, &state);
 
+    let events = state.events().clone();
     let (handle, requests) = Handle::new();
     let (targets, to_check) = watch::channel(Arc::new(state.targets()));
     let (wanted, to_resolve) = watch::channel(state.wanted());
@@ -53,18 +55,14 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let task = Task { state, facts, orders };
     let control = tokio::spawn(task.run(requests, News { health, topology }));
 
-    let stop = stop_signal()?;
+    let stop = stop_signal(events.clone(), node.pin_dir.clone())?;
     let reloads = reload_at(signal(SignalKind::hangup())?, handle.clone());
     tokio::select! {
-        served = api::server::serve(listener, handle, stop) => served?,
+        served = api::server::serve(listener, handle, events, stop) => served?,
         () = reloads => {}
     }
     // The last handle went with the server, so that the task ends after its last answer.
     control.await?;
-    tracing::info!(
-        "stopped; packets go on through the program pinned in {}: `lb detach` takes it away",
-        node.pin_dir.display()
-    );
     Ok(())
 }
 
@@ -127,27 +125,42 @@ fn announce(facts: &Facts, state: &State<Kernel>) {
             );
         }
     }
-    let services = state.targets().len();
-    let how = if facts.took_over { "took over the running data plane" } else { "started afresh" };
-    tracing::info!("{how}; checking {services} backends");
+    let version = env!("CARGO_PKG_VERSION");
+    let checked = state.targets().len();
+    let (kind, how) = if facts.took_over {
+        (Kind::TookOver, "took over the running data plane")
+    } else {
+        (Kind::Started, "started afresh")
+    };
+    state
+        .events()
+        .note(Event::new(kind, format!("lb {version} {how}; checking {checked} backends")));
 }
 
-/// Reads the daemon's file anew at each signal; what comes of it is logged. It has no end.
+/// Reads the daemon's file anew at each signal; what comes of it is an event. It has no end.
 async fn reload_at(mut hangup: Signal, handle: Handle) {
     while let Some(()) = hangup.recv().await {
-        let _told = handle.apply(None).await;
+        let _told = handle.apply(None, Who::signal("SIGHUP")).await;
     }
     std::future::pending().await
 }
 
 /// Ready when the daemon is to stop.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+fn stop_signal(
+    events: Events,
+    pin_dir: PathBuf,
+) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        let cause = format!(
+            "packets go on through the program pinned in {}: `lb detach` takes it away",
+            pin_dir.display()
+        );
+        events.note(Event::new(Kind::Stopping, cause).by(&Who::signal(name)));
     })
 }

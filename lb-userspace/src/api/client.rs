@@ -16,6 +16,8 @@ use super::explain::{Explanation, Question};
 use super::plan::{Difference, File, Plan, Saved};
 use super::types::{Backend, Change, Changed, Error as Body, Service, Stats, Status};
 
+use crate::events::{Page, Query};
+
 /// How long a daemon may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -34,6 +36,9 @@ pub enum Error {
         .0.display()
     )]
     Silent(PathBuf),
+    /// It ended with the answer outstanding.
+    #[error("the daemon at {} ended before it answered: look at its log", .0.display())]
+    Ended(PathBuf),
     /// The socket is not for this user.
     #[error(
         "permission denied for {}: only the daemon's user may use it, so run this command with \
@@ -98,6 +103,12 @@ impl Client {
     /// All counters at one moment.
     pub async fn stats(&self) -> Result<Stats, Error> {
         self.get("/v1/stats").await
+    }
+
+    /// What happened; with `wait`, as soon as something has.
+    pub async fn events(&self, query: &Query) -> Result<Page, Error> {
+        let query = serde_urlencoded::to_string(query).map_err(|error| self.bad(&error))?;
+        self.get(&format!("/v1/events?{query}")).await
     }
 
     /// Changes the pools.
@@ -188,7 +199,10 @@ impl Client {
             result = &mut answer => result,
             _ended = &mut connection => answer.await,
         }
-        .map_err(|error| self.bad(&error))
+        .map_err(|error| {
+            let ended = error.is_incomplete_message() || error.is_closed();
+            if ended { Error::Ended(self.socket.clone()) } else { self.bad(&error) }
+        })
     }
 
     async fn connect(&self) -> Result<UnixStream, Error> {

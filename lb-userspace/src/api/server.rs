@@ -11,28 +11,12 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, Request, State},
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use serde::de::DeserializeOwned;
 use tokio::{net::UnixListener, sync::oneshot};
 
-use super::{
-    plan::File,
-    types::{Change, Error as Body},
-};
-use crate::control::{Handle, Rejection};
+use super::routes::{Peer, router};
+use crate::{control::Handle, events::Events};
 
-const PATHS: &str = "GET /v1/status, /v1/services, /v1/backends, /v1/stats, /v1/diff, \
-                     POST /v1/changes, /v1/explain, /v1/plan, /v1/config, /v1/save, /v1/revert";
-/// The longest configuration, in bytes: some 100,000 backends.
-const CONFIG_MAX: usize = 16 << 20;
 /// How long open requests may delay the end.
 const GRACE: Duration = Duration::from_secs(2);
 const BACKLOG: i32 = 128;
@@ -119,6 +103,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 pub async fn serve(
     listener: UnixListener,
     handle: Handle,
+    events: Events,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (stopping, stopped) = oneshot::channel::<()>();
@@ -126,7 +111,8 @@ pub async fn serve(
         shutdown.await;
         drop(stopping);
     };
-    let server = axum::serve(listener, router(handle)).with_graceful_shutdown(shutdown);
+    let router = router(handle, events).into_make_service_with_connect_info::<Peer>();
+    let server = axum::serve(listener, router).with_graceful_shutdown(shutdown);
     tokio::select! {
         result = server => result,
         () = async {
@@ -136,160 +122,9 @@ pub async fn serve(
     }
 }
 
-fn router(handle: Handle) -> Router {
-    Router::new()
-        .route("/v1/status", get(async |State(it): State<Handle>| answer(it.status().await)))
-        .route("/v1/services", get(async |State(it): State<Handle>| answer(it.services().await)))
-        .route("/v1/backends", get(async |State(it): State<Handle>| answer(it.backends().await)))
-        .route("/v1/stats", get(async |State(it): State<Handle>| answer(it.stats().await)))
-        .route("/v1/diff", get(async |State(it): State<Handle>| answer(it.diff().await)))
-        .route("/v1/changes", post(change))
-        .route("/v1/explain", post(explain))
-        .route("/v1/plan", post(plan))
-        .route("/v1/config", post(apply))
-        .route("/v1/save", post(async |State(it): State<Handle>| answer(it.save().await)))
-        .route("/v1/revert", post(async |State(it): State<Handle>| answer(it.revert().await)))
-        .layer(DefaultBodyLimit::max(CONFIG_MAX))
-        .fallback(async |request: Request| {
-            let text = format!("there is no {}; use {PATHS}", request.uri().path());
-            refuse(StatusCode::NOT_FOUND, text)
-        })
-        .method_not_allowed_fallback(async |request: Request| {
-            let (method, path) = (request.method(), request.uri().path());
-            refuse(StatusCode::METHOD_NOT_ALLOWED, format!("{path} has no {method}; use {PATHS}"))
-        })
-        .with_state(handle)
-}
-
-/// The body counts, whatever type its header claims: `curl --data` claims a form.
-async fn change(State(handle): State<Handle>, body: Bytes) -> Response {
-    match parse(&body) {
-        Ok(change) => answer(handle.change(change).await),
-        Err(text) => refuse(StatusCode::BAD_REQUEST, text),
-    }
-}
-
-async fn explain(State(handle): State<Handle>, body: Bytes) -> Response {
-    match serde_json::from_slice(&body) {
-        Ok(question) => answer(handle.explain(question).await),
-        Err(error) => {
-            refuse(StatusCode::BAD_REQUEST, format!("{error}; send an object such as {QUESTION}"))
-        }
-    }
-}
-
-async fn plan(State(handle): State<Handle>, body: Bytes) -> Response {
-    match file(&body) {
-        Ok(file) => answer(handle.plan(file).await),
-        Err(text) => refuse(StatusCode::BAD_REQUEST, text),
-    }
-}
-
-async fn apply(State(handle): State<Handle>, body: Bytes) -> Response {
-    match file(&body) {
-        Ok(file) => answer(handle.apply(file).await),
-        Err(text) => refuse(StatusCode::BAD_REQUEST, text),
-    }
-}
-
-/// Without a body the daemon's own file is meant.
-fn file(body: &[u8]) -> Result<Option<File>, String> {
-    const EXAMPLE: &str = r#"{"name": "lb.toml", "text": "[node]\n…"}"#;
-    if body.is_empty() {
-        return Ok(None);
-    }
-    let file = serde_json::from_slice(body);
-    file.map(Some).map_err(|error| {
-        format!("{error}; send nothing for the daemon's own file, or an object such as {EXAMPLE}")
-    })
-}
-
-const QUESTION: &str =
-    r#"{"protocol": "tcp", "source": "198.51.100.7:40000", "destination": "203.0.113.10:443"}"#;
-
-fn answer<T: serde::Serialize>(result: Result<T, Rejection>) -> Response {
-    match result {
-        Ok(value) => json(StatusCode::OK, &value),
-        Err(Rejection::NotFound(text)) => refuse(StatusCode::NOT_FOUND, text),
-        Err(Rejection::Invalid(text)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, text),
-        Err(Rejection::Failed(text)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, text),
-    }
-}
-
-fn refuse(status: StatusCode, error: String) -> Response {
-    json(status, &Body { error })
-}
-
-/// A body that ends with a newline: people read it in terminals.
-fn json<T: serde::Serialize>(status: StatusCode, value: &T) -> Response {
-    match serde_json::to_string(value) {
-        Ok(text) => (status, [(CONTENT_TYPE, "application/json")], text + "\n").into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
-}
-
-fn parse(body: &[u8]) -> Result<Change, String> {
-    let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| {
-        format!("the body is not JSON: {error}; send an object such as {EXAMPLE}")
-    })?;
-    serde_json::from_value(value.clone()).map_err(|error| {
-        let reason = wrong_field(&value).unwrap_or_else(|| error.to_string());
-        format!("the body is not a change: {reason}; send an object such as {EXAMPLE}")
-    })
-}
-
-const EXAMPLE: &str = r#"{"change": "drain", "backend": "web2"}"#;
-
-/// The first field whose value is of the wrong form: serde does not name it for a tagged enum.
-fn wrong_field(change: &serde_json::Value) -> Option<String> {
-    fn error<T: DeserializeOwned>(value: &serde_json::Value) -> Option<serde_json::Error> {
-        T::deserialize(value).err()
-    }
-    change.as_object()?.iter().find_map(|(field, value)| {
-        let error = match field.as_str() {
-            "change" | "backend" => error::<String>(value),
-            "service" | "name" => error::<Option<String>>(value),
-            "deadline_seconds" => error::<Option<u64>>(value),
-            "address" => error::<std::net::IpAddr>(value),
-            "port" | "weight" => error::<Option<u16>>(value),
-            _ => None,
-        };
-        error.map(|error| format!("field `{field}`: {error}"))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_wrong_with_a_change_is_said_by_field() {
-        for (body, reason) in [
-            ("{", "the body is not JSON: EOF while parsing an object at line 1 column 1"),
-            ("[]", "the body is not a change: "),
-            (r#"{"backend": "web1"}"#, "the body is not a change: missing field `change`"),
-            (r#"{"change": "drop"}"#, "the body is not a change: unknown variant `drop`"),
-            (r#"{"change": "drain"}"#, "the body is not a change: missing field `backend`"),
-            (
-                r#"{"change": "drain", "backend": "web1", "servce": "web"}"#,
-                "the body is not a change: unknown field `servce`",
-            ),
-            (
-                r#"{"change": "weight", "backend": "web1", "weight": -1}"#,
-                "the body is not a change: field `weight`: invalid value: integer `-1`",
-            ),
-            (
-                r#"{"change": "add", "service": "web", "address": "10.0.0"}"#,
-                "the body is not a change: field `address`: invalid IP address syntax",
-            ),
-        ] {
-            let error = parse(body.as_bytes()).unwrap_err();
-            assert!(error.starts_with(reason), "{body}: {error}");
-        }
-        let change =
-            Change::Drain { backend: "web2".into(), service: None, deadline_seconds: None };
-        assert_eq!(parse(EXAMPLE.as_bytes()), Ok(change));
-    }
 
     #[tokio::test]
     async fn only_a_socket_that_nobody_listens_on_is_replaced() {
@@ -315,6 +150,9 @@ mod tests {
         let mut client = UnixStream::connect(&path).unwrap();
         io::Write::write_all(&mut client, b"GET /v1/sta").unwrap();
         let (handle, _requests) = Handle::new();
-        serve(listener, handle, tokio::time::sleep(Duration::from_millis(100))).await.unwrap();
+        let events = Events::default();
+        serve(listener, handle, events, tokio::time::sleep(Duration::from_millis(100)))
+            .await
+            .unwrap();
     }
 }

@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use super::{
     backend_setup::SetupArgs,
     decap::DecapArgs,
+    events::EventsArgs,
     explain::ExplainArgs,
     global::{self, Global},
     help,
@@ -145,6 +146,7 @@ Examples:
 Examples:
   lb diff && lb revert")]
     Revert,
+    Events(EventsArgs),
     Explain(ExplainArgs),
     Decap(DecapArgs),
     BackendSetup(Box<SetupArgs>),

@@ -91,6 +91,14 @@ Examples:
   lb stats --json | jq .verdicts
   lb stats --json --watch          # one object a line";
 
+pub(super) const EVENTS: &str = "\
+Examples:
+  lb events
+  lb events --follow --service web
+  lb events --since 17 -n 1000
+  lb events --json | jq -r '.events[] | select(.kind == \"down\") | .backend'
+  lb events --follow --json        # one object a line";
+
 pub(super) const DECAP: &str = "\
 Examples:
   lb decap --interface eth0 --from 10.0.0.0/24

@@ -19,6 +19,7 @@ mod completions;
 mod config;
 mod decap;
 mod detach;
+mod events;
 mod explain;
 mod global;
 mod help;
@@ -70,7 +71,9 @@ impl Error {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Write { cause, .. } if cause.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::Client(client::Error::NoDaemon(_) | client::Error::Silent(_)) => 3,
+            Self::Client(
+                client::Error::NoDaemon(_) | client::Error::Ended(_) | client::Error::Silent(_),
+            ) => 3,
             Self::Config(_)
             | Self::Reported
             | Self::LogFilter(_)
@@ -135,6 +138,7 @@ fn execute(Args { global, command }: Args) -> Result<(), Error> {
         Command::Man { directory } => man::write(&directory, output),
         Command::Status => block_on(show::status(&client, output)),
         Command::Explain(args) => block_on(explain::explain(&client, output, args)),
+        Command::Events(args) => block_on(events::events(&client, output, args)),
         Command::Stats { watch } => block_on(stats::stats(&client, output, watch)),
         Command::Service(ServiceCommand::List) => block_on(show::services(&client, output)),
         Command::Backend(BackendCommand::List { service }) => {

@@ -32,6 +32,15 @@ impl Output {
         if self.json { self.show_json(value) } else { self.print(&text(value)) }
     }
 
+    /// As [`Output::show`], but JSON is always one line: a value of many.
+    pub(super) fn show_line<T: Serialize>(
+        self,
+        value: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<(), Error> {
+        Self { terminal: false, ..self }.show(value, text)
+    }
+
     /// Prints text that ends with its own newline.
     #[expect(clippy::unused_self, reason = "all output goes through this type")]
     pub(super) fn print(self, text: &str) -> Result<(), Error> {

@@ -7,10 +7,13 @@ pub mod task;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::api::{
-    explain::{Explanation, Question},
-    plan::{Difference, File, Plan, Saved},
-    types::{Backend, Change, Changed, Service, Stats, Status},
+use crate::{
+    api::{
+        explain::{Explanation, Question},
+        plan::{Difference, File, Plan, Saved},
+        types::{Backend, Change, Changed, Service, Stats, Status},
+    },
+    events::Who,
 };
 
 /// Why a request was not carried out; nothing has changed.
@@ -40,18 +43,18 @@ pub enum Request {
     Stats(oneshot::Sender<Result<Stats, Rejection>>),
     /// What becomes of a packet.
     Explain(Question, oneshot::Sender<Result<Explanation, Rejection>>),
-    /// A change of the pools.
-    Change(Change, oneshot::Sender<Result<Changed, Rejection>>),
+    /// A change of the pools, and who wants it.
+    Change(Change, Who, oneshot::Sender<Result<Changed, Rejection>>),
     /// What differs at run time from the file.
     Diff(oneshot::Sender<Result<Vec<Difference>, Rejection>>),
     /// What a file would change; the daemon's own if there is none.
     Plan(Option<File>, oneshot::Sender<Result<Plan, Rejection>>),
     /// Puts a file in force; the daemon's own if there is none.
-    Apply(Option<File>, oneshot::Sender<Result<Plan, Rejection>>),
+    Apply(Option<File>, Who, oneshot::Sender<Result<Plan, Rejection>>),
     /// Writes the run-time changes into the daemon's file.
-    Save(oneshot::Sender<Result<Saved, Rejection>>),
+    Save(Who, oneshot::Sender<Result<Saved, Rejection>>),
     /// Drops the run-time changes.
-    Revert(oneshot::Sender<Result<Plan, Rejection>>),
+    Revert(Who, oneshot::Sender<Result<Plan, Rejection>>),
 }
 
 /// The control task, as its clients see it.
@@ -92,8 +95,8 @@ impl Handle {
     }
 
     /// Changes the pools; on an error nothing has changed.
-    pub async fn change(&self, change: Change) -> Result<Changed, Rejection> {
-        self.ask(|answer| Request::Change(change, answer)).await
+    pub async fn change(&self, change: Change, who: Who) -> Result<Changed, Rejection> {
+        self.ask(|answer| Request::Change(change, who, answer)).await
     }
 
     /// What differs at run time from the file.
@@ -107,18 +110,18 @@ impl Handle {
     }
 
     /// Puts a file in force; the daemon's own if there is none. On an error nothing has changed.
-    pub async fn apply(&self, file: Option<File>) -> Result<Plan, Rejection> {
-        self.ask(|answer| Request::Apply(file, answer)).await
+    pub async fn apply(&self, file: Option<File>, who: Who) -> Result<Plan, Rejection> {
+        self.ask(|answer| Request::Apply(file, who, answer)).await
     }
 
     /// Writes the run-time changes into the daemon's file.
-    pub async fn save(&self) -> Result<Saved, Rejection> {
-        self.ask(Request::Save).await
+    pub async fn save(&self, who: Who) -> Result<Saved, Rejection> {
+        self.ask(|answer| Request::Save(who, answer)).await
     }
 
     /// Drops the run-time changes.
-    pub async fn revert(&self) -> Result<Plan, Rejection> {
-        self.ask(Request::Revert).await
+    pub async fn revert(&self, who: Who) -> Result<Plan, Rejection> {
+        self.ask(|answer| Request::Revert(who, answer)).await
     }
 
     async fn ask<T>(

@@ -1,6 +1,7 @@
 //! What the control task owns: the configuration in force, what was seen, and the writer of maps.
 
 mod found;
+mod noted;
 mod reload;
 mod store;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::{
 };
 
 use found::Found;
+use noted::Noted;
 
 pub use self::store::Store;
 use super::Rejection;
@@ -21,7 +23,8 @@ use crate::{
     api::types::{Change, Changed},
     config::{self, Admin, Config, Layer, file::Loaded, validate},
     dataplane::Dataplane,
-    desired::{Desired, Inputs, LastHops, Usage, derive, strength, usage},
+    desired::{Desired, Inputs, LastHops, Strength, Usage, derive, strength, usage},
+    events::{Event, Events, Kind},
     health::{Finding, Target, TargetKey, Targets, View},
     reconcile::{self, Outcome, Reconciler},
     topology::Topology,
@@ -41,6 +44,10 @@ pub struct State<D> {
     pub(super) reconciler: Reconciler<D>,
     /// Why the last round failed.
     pub(super) failure: Option<String>,
+    /// Why the last tick failed.
+    sweep_failure: Option<String>,
+    pub(super) events: Events,
+    noted: Noted,
     last_hops: LastHops,
     /// The targets that count as up until their first results: those of the start, but for the ones
     /// that an earlier daemon found down. What is added later has to prove itself first.
@@ -68,12 +75,22 @@ impl<D: Dataplane> State<D> {
             topology,
             reconciler,
             failure: None,
+            sweep_failure: None,
+            events: Events::default(),
+            noted: Noted::default(),
             last_hops: found.last_hops,
             trusted: BTreeSet::new(),
         };
         state.trusted = state.targets().into_keys().filter(|it| !found.down.contains(it)).collect();
         state.see_health(Arc::default());
+        state.tell_complaint();
         Ok(state)
+    }
+
+    /// Where everything that happens to it is noted.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// The packet path itself, for attaching.
@@ -90,19 +107,22 @@ impl<D: Dataplane> State<D> {
             if let (Some(was), Some(Finding { up, reason, parts: _ })) = (was, is)
                 && was.up != *up
             {
-                let state = if *up { "up" } else { "down" };
-                tracing::info!("backend {}/{} is {state}: {reason}", service.name, backend.name);
+                let kind = if *up { Kind::Up } else { Kind::Down };
+                let event = Event::new(kind, reason).of_backend(&service.name, &backend.name);
+                self.events.note(event);
             }
         }
         for service in &self.config.services {
             let [was, is] = [&before, &self.health].map(|view| self.usage_by(view, service));
             if was != is {
-                tracing::warn!(
-                    "service {}: from {} to {}",
-                    service.name,
-                    was.as_str(),
-                    is.as_str()
-                );
+                let kind = match is {
+                    Usage::Normal => Kind::Normal,
+                    Usage::Panic => Kind::Panic,
+                    Usage::Sorry => Kind::Sorry,
+                };
+                let Strength { up, of } = strength(service, &self.health);
+                let cause = format!("{up} of {of} backends are up; was {}", was.as_str());
+                self.events.note(Event::new(kind, cause).of_service(&service.name));
             }
         }
     }
@@ -154,23 +174,28 @@ impl<D: Dataplane> State<D> {
     /// One second has passed: windows and drains end, and what is remembered of flows is swept.
     pub fn tick(&mut self) -> Result<(), reconcile::Error> {
         self.end_drains(unix_time());
-        self.reconciler.tick(&self.desired())
+        let tick = self.reconciler.tick(&self.desired());
+        self.sweep_failure = tick.as_ref().err().map(ToString::to_string);
+        tick
     }
 
     /// Backends whose drain has come to its deadline are in maintenance from now on.
     fn end_drains(&mut self, now: u64) {
-        let mut config = None;
+        let (mut config, mut ended) = (None, Vec::new());
         for (index, service) in self.config.services.iter().enumerate() {
             for (position, backend) in service.backends.iter().enumerate() {
                 if matches!(backend.admin, Admin::Drain { until: Some(until) } if until <= now) {
                     let config = config.get_or_insert_with(|| self.config.clone());
                     config.services[index].backends[position].admin = Admin::Maintenance;
-                    tracing::info!("backend {}/{}: its drain is over", service.name, backend.name);
+                    let event = Event::new(Kind::Maintenance, "its drain has come to its deadline");
+                    ended.push(event.of_backend(&service.name, &backend.name));
                 }
             }
         }
-        if let Some(Err(error)) = config.map(|config| self.replace(config)) {
-            tracing::error!("a drain does not end: {error}");
+        // A failure is noted as one of the round, and the next tick tries again.
+        if let Some(Ok(_)) = config.map(|config| self.replace(config)) {
+            ended.into_iter().for_each(|event| self.events.note(event));
+            self.keep();
         }
     }
 
@@ -240,8 +265,12 @@ impl<D: Dataplane> State<D> {
     /// Keeps the run-time changes for the next daemon.
     fn keep(&mut self) {
         self.complaint = self.store.save(self.layer()).err();
+        self.tell_complaint();
+    }
+
+    fn tell_complaint(&self) {
         if let Some(complaint) = &self.complaint {
-            tracing::error!("{complaint}");
+            self.events.note(Event::new(Kind::Lost, complaint));
         }
     }
 
@@ -297,9 +326,6 @@ fn restored(file: &Loaded, store: &Store) -> (Config, Option<String>) {
             }
         }
     };
-    if let Some(complaint) = &complaint {
-        tracing::error!("{complaint}");
-    }
     (config, complaint)
 }
 

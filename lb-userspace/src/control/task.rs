@@ -18,6 +18,7 @@ use crate::{
     },
     config::file::{self, Loaded},
     dataplane::{Counters, Dataplane, Trials},
+    events::{Event, Kind, Who},
     health::{Targets, View},
     topology::Topology,
 };
@@ -99,6 +100,8 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                         self.sync();
                     } else if !self.state.is_settled() {
                         self.sync();
+                    } else {
+                        self.state.note_progress();
                     }
                     self.tell();
                 }
@@ -107,19 +110,15 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
     }
 
     fn tick(&mut self) {
-        if let Err(error) = self.state.tick() {
-            tracing::error!("the flow table is not swept: {error}");
-        }
+        // A failure is kept, and noted as an event.
+        drop(self.state.tick());
     }
 
     fn sync(&mut self) {
-        match self.state.sync() {
-            Ok(outcome) if outcome.slots_moved > 0 => {
-                tracing::info!(writes = outcome.writes, slots = outcome.slots_moved, "slots moved");
-            }
-            Ok(outcome) => tracing::debug!(writes = outcome.writes, "in sync"),
-            Err(error) => tracing::error!("the maps lag behind: {error}"),
+        if let Ok(outcome) = self.state.sync() {
+            tracing::debug!(writes = outcome.writes, slots = outcome.slots_moved, "in sync");
         }
+        self.state.note_progress();
     }
 
     /// Tells the watchers what is wanted now. Backends that leave are kept resolved until the last of
@@ -152,13 +151,12 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                 let interface = self.facts.interfaces.first().map_or(0, |it| it.index);
                 send(to, self.state.explain(&question, interface));
             }
-            Request::Change(change, to) => {
+            Request::Change(change, who, to) => {
                 let answer = self.state.change(&change);
-                if let Ok(Changed { services, slots_moved }) = &answer
-                    && !services.is_empty()
-                {
-                    tracing::info!(?change, slots_moved, "changed by request");
+                if let Ok(Changed { services, slots_moved: _ }) = &answer {
+                    self.state.events().note_change(&change, services, &who);
                 }
+                self.state.note_progress();
                 send(to, answer);
                 return true;
             }
@@ -166,22 +164,16 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
             Request::Plan(file, to) => {
                 send(to, self.load(file).and_then(|file| self.state.plan(&file)));
             }
-            Request::Apply(file, to) => {
+            Request::Apply(file, who, to) => {
                 let answer = self.load(file).and_then(|file| self.state.apply(file));
-                self.tell_of("applied", &answer);
+                self.note(Kind::Applied, &answer, &who);
                 send(to, answer);
                 return true;
             }
-            Request::Save(to) => {
-                let saved = self.own_file().map(Path::to_owned).and_then(|path| {
-                    let differences = self.state.save(&path)?;
-                    Ok(Saved { file: path.display().to_string(), differences })
-                });
-                send(to, saved);
-            }
-            Request::Revert(to) => {
+            Request::Save(who, to) => send(to, self.save(&who)),
+            Request::Revert(who, to) => {
                 let answer = self.state.revert();
-                self.tell_of("went back to", &answer);
+                self.note(Kind::Reverted, &answer, &who);
                 send(to, answer);
                 return true;
             }
@@ -206,14 +198,24 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
         })
     }
 
-    fn tell_of(&self, what: &str, answer: &Result<Plan, Rejection>) {
+    fn save(&mut self, who: &Who) -> Result<Saved, Rejection> {
+        let path = self.own_file()?.to_owned();
+        let differences = self.state.save(&path)?;
+        let saved = Saved { file: path.display().to_string(), differences };
+        let cause = format!("{}: {} differences", saved.file, saved.differences.len());
+        self.state.events().note(Event::new(Kind::Saved, cause).by(who));
+        Ok(saved)
+    }
+
+    fn note(&mut self, kind: Kind, answer: &Result<Plan, Rejection>, who: &Who) {
         match answer {
-            Ok(Plan { file, differences, .. }) => {
-                tracing::info!("{what} {file}: {} differences", differences.len());
-                let differences = differences.iter();
-                differences.for_each(|it| tracing::info!("{} {}", it.subject, it.detail));
+            Ok(plan) => {
+                self.state.events().note_plan(kind, plan, who);
+                self.state.note_progress();
             }
-            Err(rejection) => tracing::warn!("the configuration stays as it is: {rejection}"),
+            Err(why) => {
+                self.state.events().note(Event::new(Kind::Refused, why.to_string()).by(who))
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! round that fails half-way leaves a state from which the next one goes on. Once a second a tick
 //! does what is due without a change: windows end, and the flow table is swept.
 
+mod draining;
 mod layout;
 #[cfg(test)]
 mod model;
@@ -15,9 +16,12 @@ mod transition;
 mod upkeep;
 mod view;
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
-use lb_common::{service::ServiceKey, slot::Index};
+use lb_common::{backend::Condition, service::ServiceKey, slot::Index};
 
 use self::{
     upkeep::{Slice, Upkeep},
@@ -27,6 +31,7 @@ use self::{
 use crate::{
     dataplane::{self, Actual, Dataplane, Op},
     desired::{Desired, Leaving},
+    ring::Endpoint,
 };
 
 use self::plan::Plan;
@@ -75,6 +80,7 @@ pub struct Reconciler<D> {
     rings: Rings,
     last_forgotten: Option<ServiceKey>,
     leaving: Leaving,
+    moved: BTreeMap<ServiceKey, u64>,
     upkeep: Upkeep,
 }
 
@@ -86,6 +92,7 @@ impl<D: Dataplane> Reconciler<D> {
             rings: Rings::default(),
             last_forgotten: None,
             leaving: Leaving::new(),
+            moved: BTreeMap::new(),
             upkeep: Upkeep::default(),
         }
     }
@@ -123,6 +130,21 @@ impl<D: Dataplane> Reconciler<D> {
     /// The backends that the last round found leaving.
     pub fn leaving(&self) -> &Leaving {
         &self.leaving
+    }
+
+    /// The slots that were moved since this was asked last, of the services with any.
+    pub fn take_moved(&mut self) -> BTreeMap<ServiceKey, u64> {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// Whether all slots of a service are known to be stable.
+    pub fn is_stable(&self, key: &ServiceKey) -> bool {
+        self.upkeep.is_stable(key)
+    }
+
+    /// The drained backends that no flow is left of, as of the last sweep.
+    pub fn drained(&self) -> &BTreeSet<(ServiceKey, Endpoint)> {
+        &self.upkeep.draining.done
     }
 
     /// What is remembered of a service's flows.
@@ -191,16 +213,21 @@ impl<D: Dataplane> Reconciler<D> {
             self.upkeep.see(&key, slots.into_iter(), now);
         }
         let removed = plan.ops.iter().any(|op| matches!(op, Op::RemoveService(_)));
-        self.upkeep.synced(&plan.leaving, removed);
+        let drained = plan.ops.iter().any(|op| matches!(op, Op::PutBackend(_, line) if line.condition.contains(Condition::DRAINING)));
+        self.upkeep.synced(&plan.leaving, removed, drained);
         self.leaving = Leaving::new();
         for ((key, _), endpoint) in plan.leaving {
             let _: bool = self.leaving.entry(key).or_default().insert(endpoint);
         }
         self.upkeep.retain(|key| plan.rings.contains_key(key));
         self.rings = plan.rings;
+        let slots_moved = plan.moved.values().sum();
+        for (key, slots) in plan.moved {
+            *self.moved.entry(key).or_default() += slots;
+        }
         let resets = |op: &&Op| matches!(op, Op::ResetTraffic(_) | Op::ResetFlowCount(_));
         let writes = plan.ops.iter().filter(|op| !resets(op)).count();
-        Ok(Outcome { writes, slots_moved: plan.moved.into_values().sum() })
+        Ok(Outcome { writes, slots_moved })
     }
 
     /// One second has passed.

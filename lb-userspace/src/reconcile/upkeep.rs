@@ -11,7 +11,7 @@ use lb_common::{
     slot::{Index, Slot, State},
 };
 
-use super::{Left, sweep::Pass, transition::Unstable, view::View};
+use super::{Left, draining::Draining, sweep::Pass, transition::Unstable, view::View};
 use crate::{
     dataplane::{Actual, Op},
     ring::Endpoint,
@@ -30,6 +30,8 @@ pub(super) struct Upkeep {
     unnamed: BTreeMap<(ServiceKey, Index), u32>,
     /// The numbers of services that are gone, and since when.
     gone: BTreeMap<u32, u32>,
+    /// The drained backends.
+    pub(super) draining: Draining,
     pass: Option<Pass>,
     last_pass: Option<u32>,
     /// The open flows of each backend as of the last whole pass, by the service's number.
@@ -64,9 +66,10 @@ impl Upkeep {
         &mut self,
         leaving: &BTreeMap<(ServiceKey, Index), Endpoint>,
         removed: bool,
+        drained: bool,
     ) {
         self.unnamed.retain(|backend, _| leaving.contains_key(backend));
-        self.quiet &= leaving.is_empty() && !removed;
+        self.quiet &= leaving.is_empty() && !removed && !drained;
         if removed {
             self.open.clear();
             // What a pass has seen of them would count as needed.
@@ -88,6 +91,11 @@ impl Upkeep {
     /// Whether the slots of a service have to be looked at.
     pub(super) fn needs_slots(&self, view: &View) -> bool {
         !view.leaving.is_empty() || self.slots.get(&view.key).is_none_or(|slots| !slots.is_empty())
+    }
+
+    /// Whether all slots of a service are known to be stable.
+    pub(super) fn is_stable(&self, key: &ServiceKey) -> bool {
+        self.slots.get(key).is_some_and(BTreeMap::is_empty)
     }
 
     /// The slots of a service that are moving, and those that are settled.
@@ -132,6 +140,7 @@ impl Upkeep {
             }
         }
         self.note_unnamed(views, now);
+        self.draining.see(views, actual, now);
         self.note_gone(views, actual, now);
         Vec::from_iter((!words.is_empty()).then_some(Op::WriteSlots(words)))
     }
@@ -150,7 +159,7 @@ impl Upkeep {
     fn note_unnamed(&mut self, views: &[View], now: u32) {
         let unnamed = views
             .iter()
-            .flat_map(|view| view.unnamed().into_iter().map(|index| (view.key, index)))
+            .flat_map(|view| view.unnamed(&view.leaving).into_iter().map(|index| (view.key, index)))
             .map(|backend| (backend, self.unnamed.get(&backend).copied().unwrap_or(now)));
         self.unnamed = unnamed.collect();
     }
@@ -194,9 +203,11 @@ impl Upkeep {
         ops.extend(self.stabilise(&pass, views));
         ops.extend(self.free(&pass, views));
         ops.extend(self.recount(&pass, views, actual));
+        self.draining.conclude(&pass, views);
         let idle = self.slots.values().all(BTreeMap::is_empty)
             && views.iter().all(|view| view.leaving.is_empty() && view.window.is_some());
-        self.quiet = idle && self.gone.is_empty() && pass.kept.is_empty() && pass.dropped == 0;
+        let known = self.gone.is_empty() && self.draining.is_over();
+        self.quiet = idle && known && pass.kept.is_empty() && pass.dropped == 0;
         ops
     }
 
@@ -257,6 +268,6 @@ impl Upkeep {
 }
 
 /// Whether a note made at a tick says nothing at another.
-fn expired(noted: u32, now: u32) -> bool {
+pub(super) fn expired(noted: u32, now: u32) -> bool {
     now.wrapping_sub(noted) > HANDSHAKE && now.wrapping_sub(noted) < u32::MAX / 2
 }

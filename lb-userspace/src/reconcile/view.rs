@@ -42,9 +42,9 @@ impl View {
         (0..).zip(self.slots.iter().copied()).filter(|(_, slot)| !slot.is_stable())
     }
 
-    /// The leaving backends that no slot names.
-    pub(super) fn unnamed(&self) -> Vec<Index> {
-        if self.leaving.is_empty() {
+    /// Those of the given backends that no slot names.
+    pub(super) fn unnamed(&self, backends: &[Index]) -> Vec<Index> {
+        if backends.is_empty() {
             return Vec::new();
         }
         let mut named = vec![false; usize::from(Index::MAX) + 1];
@@ -56,7 +56,7 @@ impl View {
                 named[usize::from(current)] = true;
             }
         }
-        self.leaving.iter().copied().filter(|&index| !named[usize::from(index)]).collect()
+        backends.iter().copied().filter(|&index| !named[usize::from(index)]).collect()
     }
 
     /// Stores a slot, here and in the map.

@@ -15,6 +15,7 @@ use lb_userspace::{
     },
     config::{self, Config, file},
     control::{Handle, Rejection, Request},
+    events::Events,
 };
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -39,14 +40,16 @@ impl Daemon {
                 let listener = server::bind(&socket).unwrap();
                 listening.send(()).unwrap();
                 let (handle, mut requests) = Handle::new();
+                let books = Books::new();
+                let events = books.events.clone();
                 let books = tokio::spawn(async move {
-                    let mut books = Books::new();
+                    let mut books = books;
                     while let Some(request) = requests.recv().await {
                         books.answer(request);
                     }
                 });
                 let shutdown = async move { stopped.await.unwrap_or_default() };
-                server::serve(listener, handle, shutdown).await.unwrap();
+                server::serve(listener, handle, events, shutdown).await.unwrap();
                 books.abort();
             });
         });
@@ -83,12 +86,13 @@ fn explanation(question: &Question) -> Explanation {
 struct Books {
     config: Config,
     samples: u64,
+    events: Events,
 }
 
 impl Books {
     fn new() -> Self {
         let config = file::embedded().unwrap().config;
-        Self { config, samples: 0 }
+        Self { config, samples: 0, events: Events::default() }
     }
 
     fn answer(&mut self, request: Request) {
@@ -98,12 +102,18 @@ impl Books {
             Request::Backends(answer) => drop(answer.send(Ok(self.backends()))),
             Request::Stats(answer) => drop(answer.send(Ok(self.stats()))),
             Request::Explain(question, answer) => drop(answer.send(Ok(explanation(&question)))),
-            Request::Change(change, answer) => drop(answer.send(self.change(&change))),
+            Request::Change(change, who, answer) => {
+                let changed = self.change(&change);
+                if let Ok(Changed { services, .. }) = &changed {
+                    self.events.note_change(&change, services, &who);
+                }
+                drop(answer.send(changed));
+            }
             Request::Diff(answer) => drop(answer.send(Ok(self.diff()))),
             Request::Plan(file, answer) => drop(answer.send(self.plan(file))),
-            Request::Apply(file, answer) => drop(answer.send(self.apply(file))),
-            Request::Save(answer) => drop(answer.send(Ok(self.save()))),
-            Request::Revert(answer) => drop(answer.send(self.apply(None))),
+            Request::Apply(file, _, answer) => drop(answer.send(self.apply(file))),
+            Request::Save(_, answer) => drop(answer.send(Ok(self.save()))),
+            Request::Revert(_, answer) => drop(answer.send(self.apply(None))),
         }
     }
 

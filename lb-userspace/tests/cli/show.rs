@@ -5,7 +5,10 @@ use std::{
     process::Stdio,
 };
 
-use lb_userspace::api::types::{Backend, Service, Stats, Status};
+use lb_userspace::{
+    api::types::{Backend, Service, Stats, Status},
+    events::{Entry, Page, Who},
+};
 
 use crate::{daemon::Daemon, good, json, lb, outcome, run};
 
@@ -141,5 +144,65 @@ fn a_closed_pipe_is_no_error() {
         let mut command = lb(&daemon.socket());
         let output = command.args(arguments).stdout(writer).output().unwrap();
         assert_eq!(outcome(output), (0, String::new(), String::new()), "{arguments:?}");
+    }
+}
+
+/// Without the number and the time.
+fn events_of(text: &str) -> Vec<String> {
+    let columns = |line: &str| line.split_whitespace().skip(2).collect::<Vec<_>>().join(" ");
+    text.lines().map(columns).collect()
+}
+
+#[test]
+fn events_say_who_did_what() {
+    let daemon = Daemon::start();
+    let me = Who::user(rustix::process::getuid().as_raw());
+    for order in [&["weight", "web1", "3"] as &[_], &["drain", "web2"]] {
+        let _text = good(&daemon, &[&["backend"], order, &["--service", "app"]].concat());
+    }
+    let _text = good(&daemon, &["backend", "drain", "web2", "--service", "web"]);
+    let text = good(&daemon, &["events"]);
+    assert_eq!(
+        events_of(&text),
+        [
+            format!("weight {me} app/web1 3"),
+            format!("drain {me} app/web2 new connections go to others"),
+            format!("drain {me} web/web2 new connections go to others"),
+        ]
+    );
+    assert_eq!(events_of(&good(&daemon, &["events", "-n", "1", "--service", "app"])).len(), 1);
+    let page: Page = json(&daemon, &["events", "--since", "2"]);
+    assert_eq!((page.events[0].sequence, page.last, page.forgotten), (3, 3, 0));
+}
+
+#[test]
+fn followed_events_are_one_json_object_a_line_until_the_daemon_ends() {
+    let daemon = Daemon::start();
+    let mut command = lb(&daemon.socket());
+    let _command = command.args(["events", "--follow", "--json", "--service", "web"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for (sequence, order) in [(1, "drain"), (5, "ready")] {
+        let _text = good(&daemon, &["backend", order, "web2"]);
+        let entry: Entry = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!((entry.sequence, entry.event.kind.as_str()), (sequence, order));
+    }
+    drop(daemon);
+    assert_eq!(outcome(child.wait_with_output().unwrap()).0, 3);
+}
+
+#[test]
+fn a_question_about_events_that_makes_no_sense_is_refused() {
+    let daemon = Daemon::start();
+    for (query, error) in [
+        ("since=new", "Failed to deserialize query string: since: invalid digit found in string"),
+        ("until=7", "Failed to deserialize query string: until: unknown field `until`"),
+        ("wait=61", "wait is more than 60 seconds"),
+    ] {
+        let mut curl = std::process::Command::new("curl");
+        let _command = curl.args(["--silent", "--unix-socket"]).arg(daemon.socket());
+        let _command = curl.arg(format!("http://lb/v1/events?{query}"));
+        let (_, answer, _) = outcome(curl.output().unwrap());
+        assert!(answer.contains(error), "{answer}");
     }
 }

@@ -55,8 +55,10 @@ pub(crate) const KEYS_AND_TYPES: &[Case] = &[
     ),
     Case(
         &[NODE, SERVICE, "[[service.backend]]\naddress = '10.0.0.11'\nadmin = 'drained'\n"],
-        &["12: service[0].backend[0].admin: `drained` is unknown; use \"ready\", \"drain\" or \
-             \"maintenance\""],
+        &[
+            "11: service[0].backend[0].admin: `drained` is not known here; use \"ready\", \"drain\" or \
+             \"maintenance\"",
+        ],
     ),
     Case(
         &[NODE, "[service]\nname = 'web'\n"],

@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     config::{Limits, file},
     dataplane::fake::Fake,
+    events::Query,
     health,
     ring::Endpoint,
     topology::{Link, Route},
@@ -220,4 +221,73 @@ fn a_removed_backend_is_kept_reachable_until_its_flows_are_over() {
     assert_eq!(memory, reconcile::Memory::default());
 }
 
+/// What was noted since the last call, without the words.
+fn told(state: &mut State<Fake>, since: &mut u64) -> Vec<String> {
+    state.note_progress();
+    let page = state.events().page(&Query { since: Some(*since), ..Query::default() });
+    *since = page.last;
+    let told = page.events.into_iter();
+    told.map(|it| format!("{} {}", it.event.kind.as_str(), it.event.subject())).collect()
+}
+
+#[test]
+fn a_drain_is_told_from_its_moves_to_its_last_flow() {
+    let mut state = fresh();
+    let mut since = 0;
+    assert!(told(&mut state, &mut since).is_empty(), "a start moves nothing");
+    assert!(state.change(&drain("web2")).is_ok());
+    assert_eq!(told(&mut state, &mut since), ["slots-moved web"]);
+    let window = state.config.services[0].window.as_secs();
+    for _ in 0..window - 1 {
+        assert!(state.tick().is_ok());
+    }
+    assert!(told(&mut state, &mut since).is_empty(), "old connections may be idle");
+    for _ in 0..100 {
+        assert!(state.tick().is_ok());
+    }
+    assert_eq!(told(&mut state, &mut since), ["slots-stable web", "drained web/web2"]);
+    assert!(state.is_settled());
+}
+
+#[test]
+fn a_drained_backend_without_slots_is_told_to_be_free_as_well() {
+    let mut state = fresh();
+    let mut since = 0;
+    state.see_health(view(&[(WEB1, true), (WEB2, false)]));
+    assert!(state.sync().is_ok());
+    for _ in 0..state.config.services[0].window.as_secs() + 100 {
+        assert!(state.tick().is_ok());
+    }
+    assert_eq!(told(&mut state, &mut since), ["down web/web2", "slots-moved web"]);
+    assert!(state.is_settled());
+    assert!(state.change(&drain("web2")).is_ok());
+    for _ in 0..100 {
+        assert!(state.tick().is_ok());
+    }
+    assert_eq!(told(&mut state, &mut since), ["drained web/web2"]);
+}
+
+#[test]
+fn the_end_of_a_removal_and_failures_are_told_once() {
+    let mut state = fresh();
+    let mut since = 0;
+    let remove = Change::Remove { backend: "web2".into(), service: None };
+    assert!(state.change(&remove).is_ok());
+    assert_eq!(told(&mut state, &mut since), ["slots-moved web"]);
+    for _ in 0..state.config.services[0].window.as_secs() + 200 {
+        assert!(state.tick().is_ok());
+    }
+    assert!(state.sync().is_ok());
+    assert_eq!(told(&mut state, &mut since), ["slots-stable web", "left web"]);
+
+    state.see_health(view(&[(WEB1, false)]));
+    state.dataplane_mut().budget = Some(0);
+    assert!(state.sync().is_err());
+    assert_eq!(told(&mut state, &mut since), ["down web/web1", "failing "]);
+    assert!(state.sync().is_err());
+    assert!(told(&mut state, &mut since).is_empty());
+    state.dataplane_mut().budget = None;
+    assert!(state.sync().is_ok());
+    assert_eq!(told(&mut state, &mut since), ["recovered ", "slots-moved web"]);
+}
 mod reload;

@@ -1,0 +1,205 @@
+//! One event.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What `LB_LOG` calls them.
+const TARGET: &str = "lb::events";
+
+/// What happened, to whom, why, and by whose doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// What happened.
+    pub kind: Kind,
+    /// The service's name, if it is about one.
+    pub service: Option<String>,
+    /// The backend's name, if it is about one.
+    pub backend: Option<String>,
+    /// Why, or what exactly.
+    pub cause: String,
+    /// Whose doing it is.
+    pub who: Who,
+}
+
+impl Event {
+    /// Something that the node did or saw by itself.
+    #[must_use]
+    pub fn new(kind: Kind, cause: impl Into<String>) -> Self {
+        Self { kind, service: None, backend: None, cause: cause.into(), who: Who::lb() }
+    }
+
+    /// It is about a service.
+    #[must_use]
+    pub fn of_service(self, service: &str) -> Self {
+        Self { service: Some(service.to_owned()), ..self }
+    }
+
+    /// It is about a backend of a service.
+    #[must_use]
+    pub fn of_backend(self, service: &str, backend: &str) -> Self {
+        Self { backend: Some(backend.to_owned()), ..self.of_service(service) }
+    }
+
+    /// It is somebody's doing.
+    #[must_use]
+    pub fn by(self, who: &Who) -> Self {
+        Self { who: who.clone(), ..self }
+    }
+
+    /// `service/backend`, `service`, or nothing.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        let names = self.service.iter().chain(&self.backend);
+        names.map(String::as_str).collect::<Vec<_>>().join("/")
+    }
+
+    pub(super) fn log(&self) {
+        match self.kind.level() {
+            Level::Info => tracing::info!(target: TARGET, "{self}"),
+            Level::Warn => tracing::warn!(target: TARGET, "{self}"),
+            Level::Error => tracing::error!(target: TARGET, "{self}"),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let subject = self.subject();
+        let gap = if subject.is_empty() { "" } else { " " };
+        write!(f, "{}{gap}{subject}: {}", self.kind.as_str(), self.cause)?;
+        if self.who == Who::lb() { Ok(()) } else { write!(f, " (by {})", self.who) }
+    }
+}
+
+/// Whose doing something is: `lb`, a user such as `root (uid 0)`, or a signal such as `SIGTERM`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Who(String);
+
+impl Who {
+    /// The node itself.
+    #[must_use]
+    pub fn lb() -> Self {
+        Self("lb".into())
+    }
+
+    /// A user of this machine; one without a name has the number alone.
+    #[must_use]
+    pub fn user(uid: u32) -> Self {
+        match nix::unistd::User::from_uid(uid.into()) {
+            Ok(Some(user)) => Self(format!("{} (uid {uid})", user.name)),
+            Ok(None) | Err(_) => Self(format!("uid {uid}")),
+        }
+    }
+
+    /// A user whom the kernel does not name.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self("unknown".into())
+    }
+
+    /// A signal.
+    #[must_use]
+    pub fn signal(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// How loud the log is about an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Info,
+    Warn,
+    Error,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal, $level:ident;)*) => {
+        /// What happened.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Kind {
+            $($(#[$doc])* #[serde(rename = $name)] $kind,)*
+        }
+
+        impl Kind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// Its name in JSON, in tables and in the log.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+
+            const fn level(self) -> Level {
+                match self {
+                    $(Self::$kind => Level::$level,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The daemon runs, over maps that it made.
+    Started = "started", Info;
+    /// The daemon runs, over what an earlier one left.
+    TookOver = "took-over", Info;
+    /// The daemon ends; packets go on.
+    Stopping = "stopping", Info;
+    /// The checks say that a backend is up.
+    Up = "up", Info;
+    /// The checks say that a backend is down.
+    Down = "down", Info;
+    /// A service uses the backends that are up again.
+    Normal = "normal", Warn;
+    /// A service uses all backends, up or not.
+    Panic = "panic", Warn;
+    /// A service uses its sorry backend alone.
+    Sorry = "sorry", Warn;
+    /// A backend was added.
+    Added = "added", Info;
+    /// A backend was removed; its connections go on.
+    Removed = "removed", Info;
+    /// A backend has another weight.
+    Weight = "weight", Info;
+    /// A backend takes no new connections.
+    Drain = "drain", Info;
+    /// A backend takes nothing, and is not checked.
+    Maintenance = "maintenance", Info;
+    /// A backend takes its share again.
+    Ready = "ready", Info;
+    /// A configuration file is in force.
+    Applied = "applied", Info;
+    /// Run-time changes were written into the file.
+    Saved = "saved", Info;
+    /// Run-time changes were dropped.
+    Reverted = "reverted", Info;
+    /// What a file, or dropping the run-time changes, has changed; or what to know of that.
+    Changed = "changed", Info;
+    /// A file, or another change of the configuration as a whole, was refused.
+    Refused = "refused", Warn;
+    /// What became of run-time changes that could not be kept, or not be gone on with.
+    Lost = "lost", Error;
+    /// No connection is left that a drained backend is known to have.
+    Drained = "drained", Info;
+    /// No connection is left that a removed backend is known to have.
+    Left = "left", Info;
+    /// Slots of a service changed hands.
+    SlotsMoved = "slots-moved", Info;
+    /// All slots of a service are stable again.
+    SlotsStable = "slots-stable", Info;
+    /// The maps could not be brought to what is wanted, or the flow table not be swept.
+    Failing = "failing", Error;
+    /// What failed works again.
+    Recovered = "recovered", Info;
+}
