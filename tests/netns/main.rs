@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod balance;
+mod chaos;
 mod checks;
 mod crash;
 mod decap;
@@ -16,6 +17,7 @@ mod memory;
 mod mtu;
 mod pools;
 mod refusals;
+mod reload;
 mod site;
 mod tunnel;
 mod udp;

@@ -144,6 +144,7 @@ fn state(backend: &Backend) -> &'static str {
         (Health::Down, _) => "down",
         (Health::Up | Health::Unchecked, Admin::Drain) => "drain",
         (Health::Up, Admin::Ready) => "up",
+        (Health::Up | Health::Unchecked, Admin::Maintenance) => "maintenance",
         (Health::Up | Health::Unchecked, Admin::Sorry) => "sorry",
         (Health::Unchecked, Admin::Ready) => "ready",
     }

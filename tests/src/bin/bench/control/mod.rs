@@ -3,6 +3,7 @@
 mod change;
 mod checks;
 mod command;
+mod load;
 mod memory;
 mod rings;
 
@@ -27,19 +28,20 @@ struct Report {
     rings: Vec<rings::Built>,
     sync: change::Change,
     commands: Vec<command::Ordered>,
+    load: Vec<load::Loaded>,
     checks: checks::Checked,
     memory: memory::Memory,
 }
 
 /// Measures, and shows the results.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    eprintln!("progress 0/4 building rings");
+    eprintln!("progress 0/5 building rings");
     let rings = rings::measure();
     println!("ring of {} slots, weighted:", rings::SIZE);
     for built in &rings {
         println!("  {:>6} backends {}", built.backends, built.time);
     }
-    eprintln!("progress 1/4 changing a live ring");
+    eprintln!("progress 1/5 changing a live ring");
     let sync = change::measure()?;
     println!("one backend of {} changes on a live ring:", sync.backends);
     println!("  in the reconciler: {}", sync.time);
@@ -51,17 +53,21 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             "  `lb backend {order}`, from the process's start to its answer: {time} (at most {bar} ms: {verdict})"
         );
     }
+    eprintln!("progress 2/5 loading {} services", load::SERVICES);
+    let load = load::measure()?;
+    println!("{} services with 10 backends each:", load::SERVICES);
+    load.iter().for_each(|load| println!("{load}"));
     let (count, seconds) = (checks::BACKENDS, checks::MEASURED.as_secs());
-    eprintln!("progress 2/4 checking {count} backends for {seconds} s");
+    eprintln!("progress 3/5 checking {count} backends for {seconds} s");
     let checks = checks::measure()?;
     println!("health checks: {checks}");
-    eprintln!("progress 3/4 filling maps");
+    eprintln!("progress 4/5 filling maps");
     let memory = memory::measure()?;
     println!("memory:");
     println!("  {:>10} bytes a service of 65537 slots and 100 backends", memory.service);
     println!("  {:>10} bytes a million remembered flows", memory.million_flows);
     println!("  {:>10} bytes a node with the default limits", memory.default_limits);
-    write_json(options.json.as_ref(), &Report { rings, sync, commands, checks, memory })?;
+    write_json(options.json.as_ref(), &Report { rings, sync, commands, load, checks, memory })?;
     Ok(ExitCode::SUCCESS)
 }
 
