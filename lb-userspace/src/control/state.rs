@@ -20,8 +20,8 @@ use crate::{
     config::{self, Config},
     dataplane::Dataplane,
     desired::{Desired, Drains, Inputs, LastHops, Strength, Usage, derive, strength, usage},
-    events::{Event, Events, Kind},
-    health::{Finding, Target, TargetKey, Targets, View},
+    events::Events,
+    health::{Finding, Target, TargetKey, Targets, View, agent},
     reconcile::{self, Outcome, Reconciler},
     topology::Topology,
 };
@@ -31,6 +31,7 @@ pub struct State<D> {
     pub(super) config: Config,
     pub(super) drains: Drains,
     pub(super) health: Arc<View>,
+    pub(super) agents: Arc<agent::View>,
     pub(super) topology: Arc<Topology>,
     pub(super) reconciler: Reconciler<D>,
     /// Why the last round failed.
@@ -59,6 +60,7 @@ impl<D: Dataplane> State<D> {
             config,
             drains: found.drains,
             health: Arc::default(),
+            agents: Arc::new(found.agents),
             topology,
             reconciler,
             failure: None,
@@ -86,40 +88,29 @@ impl<D: Dataplane> State<D> {
 
     /// What the checks say now.
     pub fn see_health(&mut self, view: Arc<View>) {
+        let used = self.usages();
         let before = std::mem::replace(&mut self.health, view);
         self.expect_findings();
-        for (service, backend, key) in self.checked() {
-            let [was, is] = [&before, &self.health].map(|view| view.get(&key));
-            if let (Some(was), Some(Finding { up, reason, parts: _ })) = (was, is)
-                && was.up != *up
-            {
-                let kind = if *up { Kind::Up } else { Kind::Down };
-                let event = Event::new(kind, reason).of_backend(&service.name, &backend.name);
-                self.events.note(event);
-            }
-        }
-        for service in &self.config.services {
-            let [was, is] = [&before, &self.health].map(|view| self.usage_by(view, service));
-            if was != is {
-                let kind = match is {
-                    Usage::Normal => Kind::Normal,
-                    Usage::Panic => Kind::Panic,
-                    Usage::Sorry => Kind::Sorry,
-                };
-                let Strength { up, of } = strength(service, &self.drains, &self.health);
-                let cause = format!("{up} of {of} backends are up; was {}", was.as_str());
-                self.events.note(Event::new(kind, cause).of_service(&service.name));
-            }
-        }
+        self.note_health(&before);
+        self.note_usage(&used);
+    }
+
+    /// What the agents say now.
+    pub fn see_agents(&mut self, view: Arc<agent::View>) {
+        let used = self.usages();
+        let before = std::mem::replace(&mut self.agents, view);
+        self.note_agents(&before);
+        self.note_usage(&used);
     }
 
     /// Which backends of a service take new connections.
     pub(super) fn usage(&self, service: &config::Service) -> Usage {
-        self.usage_by(&self.health, service)
+        usage(service, self.strength(service))
     }
 
-    fn usage_by(&self, health: &View, service: &config::Service) -> Usage {
-        usage(service, strength(service, &self.drains, health))
+    /// The backends of a service that may take connections.
+    pub(super) fn strength(&self, service: &config::Service) -> Strength {
+        strength(service, &self.drains, &self.health, &self.agents)
     }
 
     /// What has no result yet is as it is believed to be.
@@ -175,6 +166,7 @@ impl<D: Dataplane> State<D> {
         })
     }
 
+            agents: &self.agents,
     fn remember_hops(&mut self, desired: &Desired) {
         let ways = desired.services.values().flat_map(|service| {
             let stay = service.backends.iter().map(|(endpoint, backend)| (endpoint, &backend.way));
@@ -265,10 +257,28 @@ impl<D: Dataplane> State<D> {
 
     /// The backends of services that have a check.
     fn checked(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
-        let services = self.config.services.iter().filter(|service| service.check.is_some());
-        services.flat_map(|service| {
+        self.members().filter(|(service, ..)| service.check.is_some())
+    }
+
+    /// All members of pools.
+    fn members(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
+        self.config.services.iter().flat_map(|service| {
             service.backends.iter().map(move |backend| {
                 let socket = SocketAddr::new(backend.address, backend.port);
+    /// The agents to ask.
+    #[must_use]
+    pub fn agents(&self) -> agent::Targets {
+        let agents =
+            self.members().filter_map(|(service, _, key)| Some((key, service.agent.clone()?)));
+        agents.collect()
+    }
+
+    /// What the agents are believed to have said.
+    #[must_use]
+    pub fn said(&self) -> &agent::View {
+        &self.agents
+    }
+
                 (service, backend, TargetKey { service: service.key(), backend: socket })
             })
         })

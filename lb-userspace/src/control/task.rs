@@ -13,7 +13,7 @@ use super::{Rejection, Request, state::State};
 use crate::{
     api::types::{Admin, Changed, Interface, Stats, Status},
     dataplane::{Counters, Dataplane, Trials},
-    health::{Targets, View},
+    health::{Targets, View, agent},
     topology::Topology,
 };
 
@@ -38,6 +38,8 @@ pub struct Facts {
 pub struct News {
     /// What the checks say.
     pub health: watch::Receiver<Arc<View>>,
+    /// What the agents say.
+    pub agents: watch::Receiver<Arc<agent::View>>,
     /// What the kernel says of the network.
     pub topology: watch::Receiver<Arc<Topology>>,
 }
@@ -46,6 +48,8 @@ pub struct News {
 pub struct Orders {
     /// What to check.
     pub targets: watch::Sender<Arc<Targets>>,
+    /// Which agents to ask.
+    pub agents: watch::Sender<Arc<agent::Targets>>,
     /// Whose neighbours to keep resolved.
     pub wanted: watch::Sender<BTreeSet<IpAddr>>,
 }
@@ -78,6 +82,10 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                 },
                 Ok(()) = news.health.changed() => {
                     self.state.see_health(news.health.borrow_and_update().clone());
+                    self.sync();
+                }
+                Ok(()) = news.agents.changed() => {
+                    self.state.see_agents(news.agents.borrow_and_update().clone());
                     self.sync();
                 }
                 Ok(()) = news.topology.changed() => {
@@ -116,20 +124,9 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
     /// Tells the watchers what is wanted now. Backends that leave are kept resolved until the last of
     /// their flows is over.
     fn tell(&self) {
-        let targets = self.state.targets();
-        let _: bool = self.orders.targets.send_if_modified(|told| {
-            let differs = **told != targets;
-            if differs {
-                *told = Arc::new(targets);
-            }
-            differs
-        });
-        let wanted = self.state.wanted();
-        let _: bool = self.orders.wanted.send_if_modified(|told| {
-            let differs = *told != wanted;
-            *told = wanted;
-            differs
-        });
+        tell(&self.orders.targets, Arc::new(self.state.targets()));
+        tell(&self.orders.agents, Arc::new(self.state.agents()));
+        tell(&self.orders.wanted, self.state.wanted());
     }
 
     /// Gives whether anything was changed.
@@ -179,6 +176,14 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
             backends: self.state.backends().map_err(failed)?,
         })
     }
+}
+
+fn tell<T: PartialEq>(to: &watch::Sender<T>, news: T) {
+    let _: bool = to.send_if_modified(|told| {
+        let differs = *told != news;
+        *told = news;
+        differs
+    });
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::Drains;
 use crate::{
     config::Service,
-    health::{TargetKey, View},
+    health::{TargetKey, View, agent},
 };
 
 /// Which backends take new connections.
@@ -42,15 +42,25 @@ pub struct Strength {
 
 /// Counts.
 #[must_use]
-pub fn strength(service: &Service, drains: &Drains, health: &View) -> Strength {
+pub fn strength(
+    service: &Service,
+    drains: &Drains,
+    health: &View,
+    agents: &agent::View,
+) -> Strength {
     let mut strength = Strength { up: 0, of: 0 };
     for backend in service.backends.iter().filter(|backend| backend.weight > 0) {
         if drains.contains(&(service.name.clone(), backend.name.clone())) {
             continue;
         }
         let socket = SocketAddr::new(backend.address, backend.port);
-        let finding = health.get(&TargetKey { service: service.key(), backend: socket });
-        strength.up += usize::from(finding.is_none_or(|finding| finding.up));
+        let key = TargetKey { service: service.key(), backend: socket };
+        let said = agents.get(&key).filter(|_| service.agent.is_some());
+        if said.is_some_and(agent::Said::is_withdrawn) {
+            continue;
+        }
+        let up = health.get(&key).is_none_or(|finding| finding.up);
+        strength.up += usize::from(up && !said.is_some_and(agent::Said::is_down));
         strength.of += 1;
     }
     strength
@@ -93,7 +103,7 @@ mod tests {
         };
         let health: View = service.backends.iter().map(finding).collect();
         let drains = drained.iter().map(|name| ("web".to_owned(), (*name).to_owned())).collect();
-        usage(&service, strength(&service, &drains, &health))
+        usage(&service, strength(&service, &drains, &health, &agent::View::new()))
     }
 
     #[test]
