@@ -68,14 +68,21 @@ impl Condition {
     pub const DOWN: Self = Self(1);
     /// An operator drains it: it takes no new flows.
     pub const DRAINING: Self = Self(2);
-
     /// It is not configured any more: it keeps the flows that it has, until they end.
     pub const LEAVING: Self = Self(4);
+    /// Its agent drains it: it takes no new flows.
+    pub const WITHDRAWN: Self = Self(8);
 
     /// Both sets together.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Whether somebody drains it.
+    #[must_use]
+    pub const fn is_drained(self) -> bool {
+        self.contains(Self::DRAINING) || self.contains(Self::WITHDRAWN)
     }
 
     /// Whether all of `other` is in this set.

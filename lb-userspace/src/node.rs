@@ -51,9 +51,11 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let (wanted, to_resolve) = watch::channel(state.wanted());
     let (topology, _watcher) = topology::netlink::spawn(to_resolve)?;
     let (health, _checker) = health::supervisor::spawn(to_check);
-    let orders = Orders { targets, wanted };
+    let (agents_to_ask, to_ask) = watch::channel(Arc::new(state.agents()));
+    let (agents, _asker) = health::agent::supervisor::spawn(to_ask, state.said().clone());
+    let orders = Orders { targets, agents: agents_to_ask, wanted };
     let task = Task { state, facts, orders };
-    let control = tokio::spawn(task.run(requests, News { health, topology }));
+    let control = tokio::spawn(task.run(requests, News { health, agents, topology }));
 
     let stop = stop_signal(events.clone(), node.pin_dir.clone())?;
     let reloads = reload_at(signal(SignalKind::hangup())?, handle.clone());

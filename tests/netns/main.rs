@@ -1,6 +1,7 @@
 //! Whole nodes with real servers in network namespaces. Needs root and the `lb` binary.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
 
+mod agent;
 mod balance;
 mod chaos;
 mod checks;

@@ -3,6 +3,7 @@
 //! Everything here needs root. What it makes carries a prefix and is removed on drop; what a
 //! crashed run left behind is removed by [`cleanup`].
 
+pub mod agent;
 pub mod case;
 pub mod cleanup;
 pub mod config;

@@ -98,6 +98,7 @@ fn service_changes(old: &Service, new: &Service) -> Vec<Difference> {
         on_down,
         ring_size,
         check,
+        agent,
         panic,
         sorry,
         backends,
@@ -123,6 +124,14 @@ fn service_changes(old: &Service, new: &Service) -> Vec<Difference> {
             (Some(_), Some(_)) => "checked in another way",
         };
         found.push(difference(Kind::Changed, format!("{subject} check"), detail));
+    }
+    if old.agent != *agent {
+        let detail = match (&old.agent, agent) {
+            (None, _) => "agents are asked",
+            (_, None) => "agents are asked no more",
+            (Some(_), Some(_)) => "asked in another way",
+        };
+        found.push(difference(Kind::Changed, format!("{subject} agent"), detail));
     }
     found.extend(pool(&new.name, &old.backends, backends));
     found

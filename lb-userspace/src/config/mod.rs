@@ -4,6 +4,7 @@
 //! the rules, and serves the changes made at run time ([`change()`]) as well. Beneath: `document` is
 //! TOML with lines, `schema` has the keys, `value` the forms of values.
 
+mod agent;
 mod change;
 mod check;
 mod diff;
@@ -17,6 +18,7 @@ mod value;
 
 pub(crate) use value::parse_prefix;
 
+pub use agent::Agent;
 pub use change::{change, find, sentences};
 pub use check::{Check, CheckKind, Flap, Http, Mysql, Pattern, Tls, Udp};
 pub use diff::{diff, fixed};
@@ -221,6 +223,8 @@ pub struct Service {
     pub panic: u8,
     /// What takes the connections then; not a member of the pool.
     pub sorry: Option<Backend>,
+    /// The agents on the backends; `None`: there are none.
+    pub agent: Option<Arc<Agent>>,
     /// The pool; names and (address, port) are unique within it.
     pub backends: Vec<Backend>,
 }

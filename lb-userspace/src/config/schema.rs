@@ -1,5 +1,6 @@
 //! The keys of a configuration file, and their defaults.
 
+mod agent;
 mod check;
 
 use std::{cell::RefCell, path::PathBuf, sync::Arc};
@@ -7,6 +8,7 @@ use std::{cell::RefCell, path::PathBuf, sync::Arc};
 use lb_common::{addr::Protocol, service::ForwardMode};
 use toml::de::DeTable;
 
+use agent::AGENT;
 use check::{CHECK, FLAP};
 
 use super::{
@@ -38,6 +40,7 @@ const SERVICE: &[&str] = &[
     "sorry",
     "check",
     "backend",
+    "agent",
 ];
 const SORRY: &[&str] = &["name", "address", "port"];
 const BACKEND: &[&str] = &["name", "address", "port", "weight", "admin"];
@@ -54,6 +57,7 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("service.check", CHECK),
     ("service.check.flap", FLAP),
     ("service.backend", BACKEND),
+    ("service.agent", AGENT),
 ];
 
 /// What a document says.
@@ -176,6 +180,8 @@ fn service(table: &Table<'_>) -> Result<Service, Reported> {
     let panic = table.or("panic", 0, value::percent);
     let default_port = ports.map_or(0, |ports| ports.first.get());
     let sorry = table.optional_table("sorry", SORRY);
+    let agent = table.optional_table("agent", AGENT);
+    let agent = agent.and_then(|table| table.as_ref().map(agent::agent).transpose());
     let sorry =
         sorry.and_then(|it| it.map(|table| sorry_backend(&table, default_port)).transpose());
     let backends = table
@@ -196,6 +202,7 @@ fn service(table: &Table<'_>) -> Result<Service, Reported> {
         panic: panic?,
         sorry: sorry?,
         backends: backends?,
+        agent: agent?.map(Arc::new),
     })
 }
 

@@ -17,7 +17,7 @@ use crate::{
     config,
     dataplane::{Actual, Counters, Dataplane},
     desired::{
-        Strength, Usage, strength,
+        Strength, Usage,
         tunnel::{self, Family},
     },
     health::{FULL, Finding, TargetKey},
@@ -115,11 +115,22 @@ impl<D: Dataplane + Counters> State<D> {
         format!("{name}{} {}", vlans.collect::<String>(), hop.destination)
     }
 
+    /// What the check and the agent say, and why.
     fn health_of(&self, service: &config::Service, backend: SocketAddr) -> (Health, String) {
+        let key = TargetKey { service: service.key(), backend };
+        let (health, reason) = self.checked_health_of(service, &key);
+        let Some(said) = service.agent.as_ref().and_then(|_| self.agents.get(&key)) else {
+            return (health, reason);
+        };
+        let health = if said.is_down() { Health::Down } else { health };
+        (health, format!("{reason}; agent: {said}"))
+    }
+
+    fn checked_health_of(&self, service: &config::Service, key: &TargetKey) -> (Health, String) {
         if service.check.is_none() {
             return (Health::Unchecked, "the service has no check".into());
         }
-        match self.health.get(&TargetKey { service: service.key(), backend }) {
+        match self.health.get(key) {
             Some(Finding { up: true, parts, reason }) if *parts < FULL => {
                 let reason = format!("{reason}; slow start: {parts} of {FULL} parts of its weight");
                 (Health::Up, reason)
@@ -219,7 +230,7 @@ impl<D: Dataplane + Counters> State<D> {
     /// That a service does not use the backends that are up, and why.
     fn emergency(&self, service: &config::Service) -> Option<String> {
         let config::Service { name, panic, sorry, .. } = service;
-        let Strength { up, of } = strength(service, &self.health);
+        let Strength { up, of } = self.strength(service);
         let few = format!("{up} of {of} backends are up, the least is {panic}%");
         match (self.usage(service), sorry) {
             (Usage::Normal, _) => None,

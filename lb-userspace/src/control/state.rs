@@ -1,5 +1,6 @@
 //! What the control task owns: the configuration in force, what was seen, and the writer of maps.
 
+mod change;
 mod found;
 mod noted;
 mod reload;
@@ -18,14 +19,12 @@ use found::Found;
 use noted::Noted;
 
 pub use self::store::Store;
-use super::Rejection;
 use crate::{
-    api::types::{Change, Changed},
-    config::{self, Admin, Config, Layer, file::Loaded, validate},
+    config::{self, Admin, Config, file::Loaded},
     dataplane::Dataplane,
     desired::{Desired, Inputs, LastHops, Strength, Usage, derive, strength, usage},
-    events::{Event, Events, Kind},
-    health::{Finding, Target, TargetKey, Targets, View},
+    events::Events,
+    health::{Finding, Target, TargetKey, Targets, View, agent},
     reconcile::{self, Outcome, Reconciler},
     topology::Topology,
 };
@@ -40,6 +39,7 @@ pub struct State<D> {
     /// What became of the run-time changes, where it was not what was wanted.
     pub(super) complaint: Option<String>,
     pub(super) health: Arc<View>,
+    pub(super) agents: Arc<agent::View>,
     pub(super) topology: Arc<Topology>,
     pub(super) reconciler: Reconciler<D>,
     /// Why the last round failed.
@@ -64,7 +64,7 @@ impl<D: Dataplane> State<D> {
         dataplane: D,
     ) -> Result<Self, reconcile::Error> {
         let reconciler = Reconciler::new(dataplane);
-        let (config, complaint) = restored(&file, &store);
+        let (config, complaint) = change::restored(&file, &store);
         let found = Found::of(&config, &reconciler.actual()?);
         let mut state = Self {
             config,
@@ -72,6 +72,7 @@ impl<D: Dataplane> State<D> {
             store,
             complaint,
             health: Arc::default(),
+            agents: Arc::new(found.agents),
             topology,
             reconciler,
             failure: None,
@@ -100,40 +101,29 @@ impl<D: Dataplane> State<D> {
 
     /// What the checks say now.
     pub fn see_health(&mut self, view: Arc<View>) {
+        let used = self.usages();
         let before = std::mem::replace(&mut self.health, view);
         self.expect_findings();
-        for (service, backend, key) in self.checked() {
-            let [was, is] = [&before, &self.health].map(|view| view.get(&key));
-            if let (Some(was), Some(Finding { up, reason, parts: _ })) = (was, is)
-                && was.up != *up
-            {
-                let kind = if *up { Kind::Up } else { Kind::Down };
-                let event = Event::new(kind, reason).of_backend(&service.name, &backend.name);
-                self.events.note(event);
-            }
-        }
-        for service in &self.config.services {
-            let [was, is] = [&before, &self.health].map(|view| self.usage_by(view, service));
-            if was != is {
-                let kind = match is {
-                    Usage::Normal => Kind::Normal,
-                    Usage::Panic => Kind::Panic,
-                    Usage::Sorry => Kind::Sorry,
-                };
-                let Strength { up, of } = strength(service, &self.health);
-                let cause = format!("{up} of {of} backends are up; was {}", was.as_str());
-                self.events.note(Event::new(kind, cause).of_service(&service.name));
-            }
-        }
+        self.note_health(&before);
+        self.note_usage(&used);
+    }
+
+    /// What the agents say now.
+    pub fn see_agents(&mut self, view: Arc<agent::View>) {
+        let used = self.usages();
+        let before = std::mem::replace(&mut self.agents, view);
+        self.note_agents(&before);
+        self.note_usage(&used);
     }
 
     /// Which backends of a service take new connections.
     pub(super) fn usage(&self, service: &config::Service) -> Usage {
-        self.usage_by(&self.health, service)
+        usage(service, self.strength(service))
     }
 
-    fn usage_by(&self, health: &View, service: &config::Service) -> Usage {
-        usage(service, strength(service, health))
+    /// The backends of a service that may take connections.
+    pub(super) fn strength(&self, service: &config::Service) -> Strength {
+        strength(service, &self.health, &self.agents)
     }
 
     /// What has no result yet is as it is believed to be.
@@ -179,30 +169,11 @@ impl<D: Dataplane> State<D> {
         tick
     }
 
-    /// Backends whose drain has come to its deadline are in maintenance from now on.
-    fn end_drains(&mut self, now: u64) {
-        let (mut config, mut ended) = (None, Vec::new());
-        for (index, service) in self.config.services.iter().enumerate() {
-            for (position, backend) in service.backends.iter().enumerate() {
-                if matches!(backend.admin, Admin::Drain { until: Some(until) } if until <= now) {
-                    let config = config.get_or_insert_with(|| self.config.clone());
-                    config.services[index].backends[position].admin = Admin::Maintenance;
-                    let event = Event::new(Kind::Maintenance, "its drain has come to its deadline");
-                    ended.push(event.of_backend(&service.name, &backend.name));
-                }
-            }
-        }
-        // A failure is noted as one of the round, and the next tick tries again.
-        if let Some(Ok(_)) = config.map(|config| self.replace(config)) {
-            ended.into_iter().for_each(|event| self.events.note(event));
-            self.keep();
-        }
-    }
-
     fn desired(&self) -> Desired {
         derive(Inputs {
             config: &self.config,
             health: &self.health,
+            agents: &self.agents,
             topology: &self.topology,
             last_hops: &self.last_hops,
             leaving: self.reconciler.leaving(),
@@ -223,62 +194,6 @@ impl<D: Dataplane> State<D> {
         };
     }
 
-    /// Makes a change, or leaves all as it was.
-    pub fn change(&mut self, change: &Change) -> Result<Changed, Rejection> {
-        let Some((config, services)) = config::change(&self.config, change, unix_time())? else {
-            return Ok(Changed { services: Vec::new(), slots_moved: 0 });
-        };
-        let Outcome { slots_moved, .. } = self.replace(config)?;
-        self.keep();
-        Ok(Changed { services, slots_moved })
-    }
-
-    /// Puts another configuration in force, or leaves all as it was.
-    fn replace(&mut self, config: Config) -> Result<Outcome, Rejection> {
-        let before = std::mem::replace(&mut self.config, config);
-        self.trust_those_of(&before);
-        self.expect_findings();
-        self.sync().map_err(|error| {
-            self.config = before;
-            if let Err(error) = self.sync() {
-                tracing::error!("going back to the state before the change: {error}");
-            }
-            Rejection::Failed(error.to_string())
-        })
-    }
-
-    /// Where checks begin, what has served without them is believed to be up until they say otherwise;
-    /// what is not checked any more is forgotten.
-    fn trust_those_of(&mut self, before: &Config) {
-        let unchecked = before.services.iter().filter(|service| service.check.is_none());
-        let served = unchecked.flat_map(|service| {
-            let backends = service.backends.iter().filter(|it| it.admin != Admin::Maintenance);
-            backends.map(|backend| target_key(service, backend))
-        });
-        self.trusted.extend(served);
-        let targets = self.targets();
-        self.trusted.retain(|key| targets.contains_key(key));
-        // What is known of others says nothing of them when they come back.
-        Arc::make_mut(&mut self.health).retain(|key, _| targets.contains_key(key));
-    }
-
-    /// Keeps the run-time changes for the next daemon.
-    fn keep(&mut self) {
-        self.complaint = self.store.save(self.layer()).err();
-        self.tell_complaint();
-    }
-
-    fn tell_complaint(&self) {
-        if let Some(complaint) = &self.complaint {
-            self.events.note(Event::new(Kind::Lost, complaint));
-        }
-    }
-
-    /// The run-time changes.
-    fn layer(&self) -> Layer {
-        Layer::between(&self.file.config, &self.config)
-    }
-
     /// What is to be checked.
     #[must_use]
     pub fn targets(&self) -> Targets {
@@ -292,8 +207,26 @@ impl<D: Dataplane> State<D> {
 
     /// The backends of services that have a check, but for those in maintenance.
     fn checked(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
-        let services = self.config.services.iter().filter(|service| service.check.is_some());
-        services.flat_map(|service| {
+        self.members().filter(|(service, ..)| service.check.is_some())
+    }
+
+    /// The agents to ask.
+    #[must_use]
+    pub fn agents(&self) -> agent::Targets {
+        let agents =
+            self.members().filter_map(|(service, _, key)| Some((key, service.agent.clone()?)));
+        agents.collect()
+    }
+
+    /// What the agents are believed to have said.
+    #[must_use]
+    pub fn said(&self) -> &agent::View {
+        &self.agents
+    }
+
+    /// All members of pools, but for those in maintenance.
+    fn members(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
+        self.config.services.iter().flat_map(|service| {
             let backends = service.backends.iter().filter(|it| it.admin != Admin::Maintenance);
             backends.map(move |backend| (service, backend, target_key(service, backend)))
         })
@@ -307,26 +240,6 @@ impl<D: Dataplane> State<D> {
         let stay = stay.map(|backend| backend.address);
         stay.chain(leave.map(|endpoint| endpoint.address.to_ip())).collect()
     }
-}
-
-/// What an earlier daemon ran: the file's configuration with the run-time changes that it kept; and what
-/// has come to nothing of them.
-fn restored(file: &Loaded, store: &Store) -> (Config, Option<String>) {
-    let (config, complaint) = match store.load() {
-        Err(complaint) => (file.config.clone(), Some(complaint)),
-        Ok(layer) => {
-            let (config, lost) = layer.over(&file.config);
-            let problems = validate::check(&config);
-            if problems.is_empty() {
-                (config, (!lost.is_empty()).then(|| lost.join("; ")))
-            } else {
-                let why = config::sentences(&config, &problems).replace('\n', "; ");
-                let complaint = format!("the run-time changes do not fit the file any more: {why}");
-                (file.config.clone(), Some(complaint))
-            }
-        }
-    };
-    (config, complaint)
 }
 
 fn target_key(service: &config::Service, backend: &config::Backend) -> TargetKey {

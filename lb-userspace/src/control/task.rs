@@ -19,7 +19,7 @@ use crate::{
     config::file::{self, Loaded},
     dataplane::{Counters, Dataplane, Trials},
     events::{Event, Kind, Who},
-    health::{Targets, View},
+    health::{Targets, View, agent},
     topology::Topology,
 };
 
@@ -46,6 +46,8 @@ pub struct Facts {
 pub struct News {
     /// What the checks say.
     pub health: watch::Receiver<Arc<View>>,
+    /// What the agents say.
+    pub agents: watch::Receiver<Arc<agent::View>>,
     /// What the kernel says of the network.
     pub topology: watch::Receiver<Arc<Topology>>,
 }
@@ -54,6 +56,8 @@ pub struct News {
 pub struct Orders {
     /// What to check.
     pub targets: watch::Sender<Arc<Targets>>,
+    /// Which agents to ask.
+    pub agents: watch::Sender<Arc<agent::Targets>>,
     /// Whose neighbours to keep resolved.
     pub wanted: watch::Sender<BTreeSet<IpAddr>>,
 }
@@ -86,6 +90,10 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                 },
                 Ok(()) = news.health.changed() => {
                     self.state.see_health(news.health.borrow_and_update().clone());
+                    self.sync();
+                }
+                Ok(()) = news.agents.changed() => {
+                    self.state.see_agents(news.agents.borrow_and_update().clone());
                     self.sync();
                 }
                 Ok(()) = news.topology.changed() => {
@@ -124,20 +132,9 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
     /// Tells the watchers what is wanted now. Backends that leave are kept resolved until the last of
     /// their flows is over.
     fn tell(&self) {
-        let targets = self.state.targets();
-        let _: bool = self.orders.targets.send_if_modified(|told| {
-            let differs = **told != targets;
-            if differs {
-                *told = Arc::new(targets);
-            }
-            differs
-        });
-        let wanted = self.state.wanted();
-        let _: bool = self.orders.wanted.send_if_modified(|told| {
-            let differs = *told != wanted;
-            *told = wanted;
-            differs
-        });
+        tell(&self.orders.targets, Arc::new(self.state.targets()));
+        tell(&self.orders.agents, Arc::new(self.state.agents()));
+        tell(&self.orders.wanted, self.state.wanted());
     }
 
     /// Gives whether anything was changed.
@@ -244,6 +241,14 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
             backends: self.state.backends().map_err(failed)?,
         })
     }
+}
+
+fn tell<T: PartialEq>(to: &watch::Sender<T>, news: T) {
+    let _: bool = to.send_if_modified(|told| {
+        let differs = *told != news;
+        *told = news;
+        differs
+    });
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

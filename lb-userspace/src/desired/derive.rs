@@ -1,5 +1,7 @@
 //! (configuration, health, topology) → desired state.
 
+mod weight;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
@@ -17,8 +19,11 @@ use lb_common::{
 
 use super::{Backend, Desired, Leaving, Service, Usage, Way, strength, tunnel, usage};
 use crate::{
-    config::{self, Admin, Answers, Config},
-    health::{self, TargetKey, View},
+    config::{self, Answers, Config},
+    health::{
+        TargetKey, View,
+        agent::{self, Said, line::Admin},
+    },
     topology::{Path, Topology},
 };
 
@@ -29,12 +34,21 @@ pub struct Inputs<'a> {
     pub config: &'a Config,
     /// What the checks say.
     pub health: &'a View,
+    /// What the agents say.
+    pub agents: &'a agent::View,
     /// What the kernel knows of the network.
     pub topology: &'a Topology,
     /// The next hops that were in use.
     pub last_hops: &'a LastHops,
     /// The backends that are not configured any more and still have flows.
     pub leaving: &'a Leaving,
+}
+
+impl<'a> Inputs<'a> {
+    /// What the agent of a backend says, if it has one that has said anything.
+    fn said(&self, service: &config::Service, key: &TargetKey) -> Option<&'a Said> {
+        service.agent.as_ref().and_then(|_| self.agents.get(key))
+    }
 }
 
 /// The next hops that were in use: one stays while its neighbour is not resolved, because the
@@ -115,13 +129,11 @@ fn devices<'a>(
 }
 
 fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {
-    let usage = usage(service, strength(service, inputs.health));
-    let pool = service
-        .backends
-        .iter()
-        .map(|backend| (backend, self::backend(inputs, service, usage, backend)));
-    let sorry =
-        service.sorry.iter().map(|backend| (backend, sorry(inputs, service, usage, backend)));
+    let usage = usage(service, strength(service, inputs.health, inputs.agents));
+    let weights = weight::of(inputs, service, usage);
+    let pool = service.backends.iter().zip(weights);
+    let pool = pool.map(|(it, weight)| (it, backend(inputs, service, usage, it, weight)));
+    let sorry = service.sorry.iter().map(|it| (it, sorry(inputs, service, usage, it)));
     let backends = pool.chain(sorry);
     let backends = backends
         .map(|(it, desired)| (SocketAddr::new(it.address, it.port).into(), desired))
@@ -146,27 +158,28 @@ fn backend(
     service: &config::Service,
     usage: Usage,
     backend: &config::Backend,
+    weight: u16,
 ) -> Backend {
-    let socket = SocketAddr::new(backend.address, backend.port);
-    let finding = inputs.health.get(&TargetKey { service: service.key(), backend: socket });
-    let down = finding.is_some_and(|finding| !finding.up) && usage != Usage::Panic;
-    let down = if down { Condition::DOWN } else { Condition::UP };
-    let condition = match backend.admin {
-        Admin::Ready => down,
-        Admin::Drain { .. } => down.with(Condition::DRAINING),
-        Admin::Maintenance => Condition::DOWN,
-    };
-    // Rings do not change if all weights are multiplied alike.
-    let parts = match usage {
-        Usage::Normal => finding.map_or(health::FULL, |finding| finding.parts),
-        Usage::Panic => health::FULL,
-        Usage::Sorry => 0,
-    };
-    Backend {
-        weight: backend.weight * u16::from(parts),
-        condition,
-        way: way(inputs, service.forward, backend.address),
-    }
+    let key = key_of(service, backend);
+    let said = inputs.said(service, &key);
+    let fails = inputs.health.get(&key).is_some_and(|finding| !finding.up);
+    let down = (fails || said.is_some_and(Said::is_down)) && usage != Usage::Panic;
+    let shut = backend.admin == config::Admin::Maintenance
+        || said.is_some_and(|said| said.admin == Admin::Maint);
+    let condition = [
+        (Condition::DOWN, down || shut),
+        (Condition::DRAINING, matches!(backend.admin, config::Admin::Drain { .. })),
+        (Condition::WITHDRAWN, said.is_some_and(Said::is_withdrawn)),
+    ]
+    .into_iter()
+    .filter(|(_, is_so)| *is_so)
+    .fold(Condition::UP, |condition, (one, _)| condition.with(one));
+    Backend { weight, condition, way: way(inputs, service.forward, backend.address) }
+}
+
+fn key_of(service: &config::Service, backend: &config::Backend) -> TargetKey {
+    let backend = SocketAddr::new(backend.address, backend.port);
+    TargetKey { service: service.key(), backend }
 }
 
 /// It is there before it is needed, so that the way to it is known.

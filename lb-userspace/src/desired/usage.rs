@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{
     config::{Admin, Backend, Service},
-    health::{TargetKey, View},
+    health::{TargetKey, View, agent},
 };
 
 /// Which backends take new connections.
@@ -41,13 +41,18 @@ pub struct Strength {
 
 /// Counts.
 #[must_use]
-pub fn strength(service: &Service, health: &View) -> Strength {
+pub fn strength(service: &Service, health: &View, agents: &agent::View) -> Strength {
     let mut strength = Strength { up: 0, of: 0 };
     let wanted = |backend: &&Backend| backend.weight > 0 && backend.admin == Admin::Ready;
     for backend in service.backends.iter().filter(wanted) {
         let socket = SocketAddr::new(backend.address, backend.port);
-        let finding = health.get(&TargetKey { service: service.key(), backend: socket });
-        strength.up += usize::from(finding.is_none_or(|finding| finding.up));
+        let key = TargetKey { service: service.key(), backend: socket };
+        let said = agents.get(&key).filter(|_| service.agent.is_some());
+        if said.is_some_and(agent::Said::is_withdrawn) {
+            continue;
+        }
+        let up = health.get(&key).is_none_or(|finding| finding.up);
+        strength.up += usize::from(up && !said.is_some_and(agent::Said::is_down));
         strength.of += 1;
     }
     strength
@@ -93,7 +98,7 @@ mod tests {
             (key, crate::health::Finding { up, parts: 10, reason: String::new() })
         };
         let health: View = service.backends.iter().map(finding).collect();
-        usage(&service, strength(&service, &health))
+        usage(&service, strength(&service, &health, &agent::View::new()))
     }
 
     #[test]

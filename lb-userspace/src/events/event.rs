@@ -160,6 +160,8 @@ kinds! {
     Up = "up", Info;
     /// The checks say that a backend is down.
     Down = "down", Info;
+    /// The agent of a backend says something else than before.
+    Agent = "agent", Info;
     /// A service uses the backends that are up again.
     Normal = "normal", Warn;
     /// A service uses all backends, up or not.

@@ -1,5 +1,6 @@
 //! Health checks: they publish what they see and never touch maps.
 
+pub mod agent;
 mod flap;
 pub mod probe;
 mod ramp;

@@ -19,7 +19,7 @@ use std::{
 
 use hyper::StatusCode;
 
-use self::peer::Peer;
+pub(super) use self::peer::Peer;
 use super::{Target, TargetKey, sm::Outcome};
 use crate::config::{Check, CheckKind};
 
@@ -101,7 +101,7 @@ async fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Why a check failed, for people.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error("{}", describe(.0))]
     Connect(io::Error),
     #[error("no answer within {0:?}")]

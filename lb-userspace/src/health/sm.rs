@@ -179,7 +179,7 @@ impl Machine {
 }
 
 /// A moment within the interval, from the key.
-fn phase(key: &TargetKey, interval: Duration) -> Duration {
+pub(super) fn phase(key: &TargetKey, interval: Duration) -> Duration {
     // The default hasher has fixed keys: a restart does not shift the beat.
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);

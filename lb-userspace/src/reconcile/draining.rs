@@ -57,7 +57,7 @@ impl Draining {
 fn drained(view: &View, actual: &Actual) -> BTreeMap<Endpoint, Index> {
     let lines = actual.backends.range(view.service.block());
     lines
-        .filter(|(_, line)| line.condition.contains(Condition::DRAINING))
+        .filter(|(_, line)| line.condition.is_drained())
         .filter(|(_, line)| !line.condition.contains(Condition::LEAVING))
         .map(|(place, line)| (line.into(), (place - view.service.backend_base) as Index))
         .collect()

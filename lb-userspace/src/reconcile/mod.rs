@@ -21,7 +21,7 @@ use std::{
     ops::Bound,
 };
 
-use lb_common::{backend::Condition, service::ServiceKey, slot::Index};
+use lb_common::{service::ServiceKey, slot::Index};
 
 use self::{
     upkeep::{Slice, Upkeep},
@@ -213,7 +213,8 @@ impl<D: Dataplane> Reconciler<D> {
             self.upkeep.see(&key, slots.into_iter(), now);
         }
         let removed = plan.ops.iter().any(|op| matches!(op, Op::RemoveService(_)));
-        let drained = plan.ops.iter().any(|op| matches!(op, Op::PutBackend(_, line) if line.condition.contains(Condition::DRAINING)));
+        let drains = |op: &Op| matches!(op, Op::PutBackend(_, line) if line.condition.is_drained());
+        let drained = plan.ops.iter().any(drains);
         self.upkeep.synced(&plan.leaving, removed, drained);
         self.leaving = Leaving::new();
         for ((key, _), endpoint) in plan.leaving {

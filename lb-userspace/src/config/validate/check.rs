@@ -7,7 +7,7 @@ use lb_common::service::Ports;
 
 use super::Problem;
 use crate::config::{
-    Check, CheckKind, Flap, Http, Mysql, Udp,
+    Agent, Check, CheckKind, Flap, Http, Mysql, Udp,
     value::{Fault, not_a_port},
 };
 
@@ -35,6 +35,19 @@ pub(super) fn check(key: &str, check: &Check, ports: Ports) -> Vec<Problem> {
     broken.extend(self::flap(*flap));
     let problem = |(name, message, remedy)| Problem::new(format!("{key}.{name}"), message, remedy);
     broken.into_iter().map(problem).collect()
+}
+
+/// The rules of an agent; `key` is its table.
+pub(super) fn agent(key: &str, agent: &Agent) -> Vec<Problem> {
+    let Agent { address, port, interval, timeout, send: _ } = agent;
+    let address = address.and_then(|it| super::service::host(|| format!("{key}.address"), it));
+    let port = (*port == 0).then(|| {
+        let Fault { message, remedy } = not_a_port(&0);
+        say("port", message, remedy)
+    });
+    let broken = port.into_iter().chain(times(*interval, *interval, *timeout));
+    let problem = |(name, message, remedy)| Problem::new(format!("{key}.{name}"), message, remedy);
+    address.into_iter().chain(broken.map(problem)).collect()
 }
 
 fn say(name: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Broken {

@@ -30,6 +30,7 @@ pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
         flow_table,
         on_down: _,
         check,
+        agent,
         panic: _,
         sorry: _,
         backends,
@@ -59,6 +60,7 @@ pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
         ));
     }
     problems.extend(check.iter().flat_map(|it| super::check::check(&key("check"), it, *ports)));
+    problems.extend(agent.iter().flat_map(|it| super::check::agent(&key("agent"), it)));
     problems.extend(emergency(key, service));
     for (position, backend) in backends.iter().enumerate() {
         let key = |field: &str| key(&format!("backend[{position}].{field}"));
@@ -91,17 +93,18 @@ fn window(key: String, window: Duration) -> Option<Problem> {
 
 /// What is to happen when few backends are up.
 fn emergency(key: impl Fn(&str) -> String, service: &Service) -> Vec<Problem> {
-    let Service { name, check, panic, sorry, backends, .. } = service;
+    let Service { name, check, agent, panic, sorry, backends, .. } = service;
     let mut problems = Vec::new();
     let mut unchecked = |name: &str| {
         let message = "without a check all backends count as up, always";
         problems.push(Problem::new(key(name), message, "add a `check`, or remove it"));
     };
-    if check.is_none() && *panic > 0 {
+    let unsupervised = check.is_none() && agent.is_none();
+    if unsupervised && *panic > 0 {
         unchecked("panic");
     }
     let Some(sorry) = sorry else { return problems };
-    if check.is_none() {
+    if unsupervised {
         unchecked("sorry");
     }
     problems.extend(backend(|field| key(&format!("sorry.{field}")), service, sorry));

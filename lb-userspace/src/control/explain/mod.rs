@@ -152,6 +152,7 @@ impl<D: Dataplane + Counters + Trials> State<D> {
             (Condition::DOWN, "down"),
             (Condition::DRAINING, "draining"),
             (Condition::LEAVING, "being removed"),
+            (Condition::WITHDRAWN, "drained by its agent"),
         ];
         let states = states.iter().filter(|(state, _)| line.condition.contains(*state));
         let states = states.map(|(_, word)| *word).collect::<Vec<_>>();

@@ -11,19 +11,24 @@ use crate::{
     config::{self, Config},
     dataplane::Actual,
     desired::LastHops,
-    health::TargetKey,
+    health::{
+        TargetKey,
+        agent::{self, Said, line::Admin},
+    },
 };
 
 /// What an earlier daemon left in the maps.
 pub(super) struct Found {
     pub(super) down: BTreeSet<TargetKey>,
+    pub(super) agents: agent::View,
     pub(super) last_hops: LastHops,
 }
 
 impl Found {
     pub(super) fn of(config: &Config, actual: &Actual) -> Self {
+        let (down, agents) = (BTreeSet::new(), agent::View::new());
         let last_hops = LastHops { backends: BTreeMap::new(), routes: actual.routes.clone() };
-        let mut found = Self { down: BTreeSet::new(), last_hops };
+        let mut found = Self { down, agents, last_hops };
         for service in &config.services {
             let pool = actual.pool(&service.key());
             let ways = pool.iter().map(|(endpoint, (_, line))| (endpoint, line.next_hop));
@@ -43,9 +48,16 @@ impl Found {
     }
 
     fn note(&mut self, service: &config::Service, backend: &config::Backend, line: &Line) {
-        if line.condition.contains(Condition::DOWN) {
-            let backend = SocketAddr::new(backend.address, backend.port);
-            let _: bool = self.down.insert(TargetKey { service: service.key(), backend });
+        let down = line.condition.contains(Condition::DOWN);
+        let socket = SocketAddr::new(backend.address, backend.port);
+        let key = TargetKey { service: service.key(), backend: socket };
+        if line.condition.contains(Condition::WITHDRAWN) && service.agent.is_some() {
+            // Either ends with the agent's `ready`.
+            let admin = if down { Admin::Maint } else { Admin::Drain };
+            let _: Option<_> = self.agents.insert(key, Said { admin, ..Said::default() });
+        }
+        if down {
+            let _: bool = self.down.insert(key);
         }
     }
 }

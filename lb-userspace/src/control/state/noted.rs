@@ -8,8 +8,9 @@ use super::State;
 use crate::{
     config,
     dataplane::Dataplane,
-    desired::Leaving,
+    desired::{Leaving, Strength, Usage},
     events::{Event, Kind},
+    health::{Finding, View, agent},
     ring::Endpoint,
 };
 
@@ -37,6 +38,49 @@ impl<D: Dataplane> State<D> {
         self.note_left();
     }
 
+    pub(super) fn note_health(&self, before: &View) {
+        for (service, backend, key) in self.checked() {
+            let [was, is] = [before, &self.health].map(|view| view.get(&key));
+            if let (Some(was), Some(Finding { up, reason, parts: _ })) = (was, is)
+                && was.up != *up
+            {
+                let kind = if *up { Kind::Up } else { Kind::Down };
+                let event = Event::new(kind, reason).of_backend(&service.name, &backend.name);
+                self.events.note(event);
+            }
+        }
+    }
+
+    pub(super) fn note_agents(&self, before: &agent::View) {
+        for (service, backend, key) in self.members() {
+            if let Some(said) = self.agents.get(&key)
+                && before.get(&key) != Some(said)
+            {
+                let event = Event::new(Kind::Agent, said.to_string());
+                self.events.note(event.of_backend(&service.name, &backend.name));
+            }
+        }
+    }
+
+    /// How each service uses its backends, in the configuration's order.
+    pub(super) fn usages(&self) -> Vec<Usage> {
+        self.config.services.iter().map(|service| self.usage(service)).collect()
+    }
+
+    pub(super) fn note_usage(&self, before: &[Usage]) {
+        for (service, was) in self.config.services.iter().zip(before) {
+            let kind = match self.usage(service) {
+                is if is == *was => continue,
+                Usage::Normal => Kind::Normal,
+                Usage::Panic => Kind::Panic,
+                Usage::Sorry => Kind::Sorry,
+            };
+            let Strength { up, of } = self.strength(service);
+            let cause = format!("{up} of {of} backends are up; was {}", was.as_str());
+            self.events.note(Event::new(kind, cause).of_service(&service.name));
+        }
+    }
+
     fn note_moves(&mut self) {
         let moved = self.reconciler.take_moved();
         let mut unrest = BTreeSet::new();
@@ -59,7 +103,7 @@ impl<D: Dataplane> State<D> {
 
     fn note_drained(&mut self) {
         let drained = self.reconciler.drained().clone();
-        for (service, backend) in self.pairs() {
+        for (service, backend, _) in self.members() {
             let member = (service.key(), endpoint(backend));
             if drained.contains(&member) && !self.noted.drained.contains(&member) {
                 let event = Event::new(Kind::Drained, "it has no connections any more");
@@ -87,11 +131,6 @@ impl<D: Dataplane> State<D> {
             }
         }
         self.noted.leaving = leaving;
-    }
-
-    fn pairs(&self) -> impl Iterator<Item = (&config::Service, &config::Backend)> {
-        let services = self.config.services.iter();
-        services.flat_map(|it| it.backends.iter().map(move |backend| (it, backend)))
     }
 }
 

@@ -118,6 +118,7 @@ impl<D: Dataplane> State<D> {
         let moved = self.reconciler.preview(&derive(Inputs {
             config,
             health: &health,
+            agents: &self.agents,
             topology: &self.topology,
             last_hops: &self.last_hops,
             leaving: self.reconciler.leaving(),

@@ -10,6 +10,7 @@ use lb_common::{
 use super::*;
 use crate::{
     config::file,
+    health::{Finding, agent::line},
     ring::Endpoint,
     topology::{Link, Route, Vlan},
 };
@@ -71,7 +72,7 @@ fn topology() -> Topology {
 fn desired(config: &Config, topology: &Topology) -> Desired {
     let (health, last_hops) = (&View::new(), &LastHops::default());
     let leaving = &Leaving::new();
-    derive(Inputs { config, health, topology, last_hops, leaving })
+    derive(Inputs { agents: &agent::View::new(), config, health, topology, last_hops, leaving })
 }
 
 #[test]
@@ -153,19 +154,34 @@ fn tunnels_know_the_mtu_of_their_way_and_may_lead_over_routers() {
 /// The weights and conditions of a pool by the last byte of the address, given how its backends are:
 /// up, with how many parts of their weight.
 fn pool_of(keys: &str, health: &[(u8, bool, u8)]) -> Vec<(u8, u16, Condition)> {
+    pool_with(keys, health, &[])
+}
+
+/// As [`pool_of`], with what agents have said.
+fn pool_with(
+    keys: &str,
+    health: &[(u8, bool, u8)],
+    lines: &[(u8, &str)],
+) -> Vec<(u8, u16, Condition)> {
     let backends = "backend = [{ address = '10.0.0.11', weight = 3 }, { address = '10.0.0.12' }]";
     let text =
         service("web", "80", &format!("forward = 'l2'\ncheck.type = 'tcp'\n{keys}\n{backends}"));
     let config = config(&text);
-    let finding = |&(host, up, parts)| {
+    let key = |host| {
         let backend = SocketAddr::from(([10, 0, 0, host], 80));
-        let key = TargetKey { service: config.services[0].key(), backend };
-        (key, health::Finding { up, parts, reason: String::new() })
+        TargetKey { service: config.services[0].key(), backend }
     };
+    let said = |&(host, line): &(u8, &str)| {
+        let mut said = Said::default();
+        said.hear(line::parse(format!("{line}\n").as_bytes()).unwrap());
+        (key(host), said)
+    };
+    let agents = &lines.iter().map(said).collect();
+    let finding = |&(host, up, parts)| (key(host), Finding { up, parts, reason: String::new() });
     let health: View = health.iter().map(finding).collect();
     let (last_hops, leaving) = (&LastHops::default(), &Leaving::new());
     let (health, topology) = (&health, &topology());
-    let desired = derive(Inputs { config: &config, health, topology, last_hops, leaving });
+    let desired = derive(Inputs { agents, config: &config, health, topology, last_hops, leaving });
     let pool = desired.services.into_values().flat_map(|service| service.backends);
     let last_byte = |endpoint: Endpoint| match endpoint.address.to_ip() {
         IpAddr::V4(v4) => v4.octets()[3],
@@ -225,7 +241,8 @@ fn packets_leave_by_the_link_below_a_vlan() {
     let health = &View::new();
     let topology = &inputs;
     let (last_hops, leaving) = (&last_hops, &Leaving::new());
-    let after = derive(Inputs { config: &config, health, topology, last_hops, leaving });
+    let agents = &agent::View::new();
+    let after = derive(Inputs { agents, config: &config, health, topology, last_hops, leaving });
     assert_eq!(after.services, all.services);
 }
 
@@ -249,4 +266,29 @@ fn however_few_routes_fit_ipv6_does_not_take_ipv4() {
     assert_eq!(routes.len(), 2);
     assert!(routes[&Prefix::new(ip("::"), 0).unwrap()].is_resolved());
     assert_eq!(routes[&default4], NextHop::UNRESOLVED);
+}
+
+#[test]
+fn agents_scale_weights_and_take_backends_out() {
+    let pool = |keys: &str, health: &[_], lines: &[(u8, &str)]| {
+        pool_with(&format!("agent.port = 9000\n{keys}"), health, lines)
+    };
+    let (up, down) = (Condition::UP, Condition::DOWN);
+    assert_eq!(pool("", &[], &[(11, "50%")]), [(11, 1500, up), (12, 1000, up)]);
+    assert_eq!(pool("", &[(11, true, 4)], &[(11, "50%")]), [(11, 600, up), (12, 1000, up)]);
+    assert_eq!(pool("", &[], &[(11, "0%")]), [(11, 0, up), (12, 1000, up)]);
+    let out = |line| pool("", &[], &[(11, line)])[0].2;
+    assert_eq!(out("down"), down);
+    assert_eq!(out("drain"), Condition::WITHDRAWN);
+    assert_eq!(out("maint"), down.with(Condition::WITHDRAWN));
+    assert_eq!(out("up ready"), up);
+    let failing = pool("", &[(11, false, 10)], &[(11, "up")]);
+    assert_eq!(failing[0].2, down, "it cannot make up what is down");
+
+    let panic = "panic = '60%'";
+    let conditions =
+        |lines: &[_]| pool(panic, &[], lines).into_iter().map(|it| it.2).collect::<Vec<_>>();
+    assert_eq!(conditions(&[(11, "down")]), [up, up], "one of two is up: a panic");
+    assert_eq!(conditions(&[(11, "drain")]), [Condition::WITHDRAWN, up], "one of one");
+    assert_eq!(pool_with("", &[], &[(11, "down")])[0].2, up, "an agent that is not configured");
 }

@@ -14,13 +14,13 @@ use super::Failure;
 
 /// The other end of a check.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
-    pub(super) address: SocketAddr,
+pub(in crate::health) struct Peer {
+    pub(in crate::health) address: SocketAddr,
 }
 
 impl Peer {
     /// A connection.
-    pub(super) async fn connect(self) -> Result<TcpStream, Failure> {
+    pub(in crate::health) async fn connect(self) -> Result<TcpStream, Failure> {
         let socket = self.socket().map_err(Failure::Connect)?;
         socket.connect(self.address).await.map_err(Failure::Connect)
     }

@@ -167,4 +167,18 @@ pub(crate) const CHECKS: &[Case] = &[
              backend's own address",
         ],
     ),
+    Case(
+        &[NODE, SERVICE, "[service.agent]\ninterval = '1s'\naddress = '127.0.0.1'\n"],
+        &["9: service[0].agent.port: missing; add `port = 9000`"],
+    ),
+    Case(
+        &[NODE, SERVICE, "[service.agent]\nport = 0\ninterval = '1s'\naddress = '127.0.0.1'\n"],
+        &[
+            "9: service[0].agent.timeout: 1s is not less than the interval of 1s; shorten it, or \
+             lengthen `interval`",
+            "10: service[0].agent.port: 0 is not a port; use 1 to 65535",
+            "12: service[0].agent.address: 127.0.0.1 is a loopback address; use a unicast address \
+             that is routed to one host",
+        ],
+    ),
 ];
