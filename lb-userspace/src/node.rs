@@ -1,6 +1,6 @@
 //! A node, from its configuration to its end: the only place where the parts meet.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -57,7 +57,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let task = Task { state, facts, orders };
     let control = tokio::spawn(task.run(requests, News { health, agents, topology }));
 
-    let stop = stop_signal(events.clone(), node.pin_dir.clone())?;
+    let stop = stop_signal(events.clone(), afterwards(&node))?;
     api::server::serve(listener, handle, events, stop).await?;
     // The last handle went with the server, so that the task ends after its last answer.
     control.await?;
@@ -76,6 +76,8 @@ fn start(
     drop(tokio::spawn(kernel.drop_log()?.run()));
     let facts = facts(&kernel, &node, interfaces);
     let mut state = State::new(config, Arc::new(topology), kernel)?;
+    // Before the settings that make the packet path listen for it.
+    state.beat()?;
     let _ = state.sync()?;
     state.dataplane_mut().attach(interfaces, node.mode, &node.pin_dir)?;
     Ok((state, facts))
@@ -133,10 +135,21 @@ fn announce(facts: &Facts, state: &State<Kernel>) {
         .note(Event::new(kind, format!("lb {version} {how}; checking {checked} backends")));
 }
 
+/// What becomes of packets without the daemon.
+fn afterwards(Node { pin_dir, watchdog, .. }: &Node) -> String {
+    let pin_dir = pin_dir.display();
+    let limit = watchdog.map_or_else(String::new, |limit| {
+        format!(" for {} (node.watchdog)", humantime::format_duration(limit))
+    });
+    format!(
+        "packets go on{limit} through the program pinned in {pin_dir}: `lb detach` takes it away"
+    )
+}
+
 /// Ready when the daemon is to stop.
 fn stop_signal(
     events: Events,
-    pin_dir: PathBuf,
+    afterwards: String,
 ) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -145,10 +158,6 @@ fn stop_signal(
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        let cause = format!(
-            "packets go on through the program pinned in {}: `lb detach` takes it away",
-            pin_dir.display()
-        );
-        events.note(Event::new(Kind::Stopping, cause).by(&Who::signal(name)));
+        events.note(Event::new(Kind::Stopping, afterwards).by(&Who::signal(name)));
     })
 }

@@ -150,9 +150,15 @@ impl<D: Dataplane> State<D> {
 
     /// One second has passed: windows end, and what is remembered of flows is swept.
     pub fn tick(&mut self) -> Result<(), reconcile::Error> {
-        let tick = self.reconciler.tick(&self.desired());
+        let tick = self.beat().and_then(|()| self.reconciler.tick(&self.desired()));
         self.sweep_failure = tick.as_ref().err().map(ToString::to_string);
         tick
+    }
+
+    /// Tells the packet path that the daemon lives, if it wants to know.
+    pub fn beat(&mut self) -> Result<(), reconcile::Error> {
+        let Some(watchdog) = self.config.node.watchdog else { return Ok(()) };
+        self.reconciler.beat(watchdog.as_secs().try_into().unwrap_or(u32::MAX))
     }
 
     fn desired(&self) -> Desired {
@@ -160,13 +166,13 @@ impl<D: Dataplane> State<D> {
             config: &self.config,
             drains: &self.drains,
             health: &self.health,
+            agents: &self.agents,
             topology: &self.topology,
             last_hops: &self.last_hops,
             leaving: self.reconciler.leaving(),
         })
     }
 
-            agents: &self.agents,
     fn remember_hops(&mut self, desired: &Desired) {
         let ways = desired.services.values().flat_map(|service| {
             let stay = service.backends.iter().map(|(endpoint, backend)| (endpoint, &backend.way));
@@ -255,16 +261,6 @@ impl<D: Dataplane> State<D> {
         self.checked().filter_map(target).collect()
     }
 
-    /// The backends of services that have a check.
-    fn checked(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
-        self.members().filter(|(service, ..)| service.check.is_some())
-    }
-
-    /// All members of pools.
-    fn members(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
-        self.config.services.iter().flat_map(|service| {
-            service.backends.iter().map(move |backend| {
-                let socket = SocketAddr::new(backend.address, backend.port);
     /// The agents to ask.
     #[must_use]
     pub fn agents(&self) -> agent::Targets {
@@ -279,6 +275,16 @@ impl<D: Dataplane> State<D> {
         &self.agents
     }
 
+    /// The backends of services that have a check.
+    fn checked(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
+        self.members().filter(|(service, ..)| service.check.is_some())
+    }
+
+    /// All members of pools.
+    fn members(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
+        self.config.services.iter().flat_map(|service| {
+            service.backends.iter().map(move |backend| {
+                let socket = SocketAddr::new(backend.address, backend.port);
                 (service, backend, TargetKey { service: service.key(), backend: socket })
             })
         })

@@ -165,6 +165,8 @@ pub enum Op {
     /// Advances the node's clock.
     SetTick(u32),
     /// Removes remembered flows, but for those that have changed since they were read.
+    /// Lets packets be balanced without the daemon for so many seconds from now on.
+    Beat(u32),
     RemoveFlows(Vec<(FlowKey, Flow)>),
     /// Writes the number of flows that are remembered of a service, by the service's number.
     SetFlowCount(u32, u32),

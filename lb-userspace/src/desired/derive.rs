@@ -106,6 +106,7 @@ fn stages(config: &Config, services: &BTreeMap<ServiceKey, Service>) -> Stages {
     [
         (Stages::FIREWALL, !config.firewall.deny.is_empty()),
         (Stages::REPLY, services.values().any(|service| service.mode == ForwardMode::NAT)),
+        (Stages::WATCHDOG, config.node.watchdog.is_some()),
         (Stages::RANGES, services.keys().any(|key| !key.ports.is_one())),
     ]
     .into_iter()
@@ -160,8 +161,8 @@ fn backend(
     service: &config::Service,
     usage: Usage,
     backend: &config::Backend,
-) -> Backend {
     weight: u16,
+) -> Backend {
     let key = key_of(service, backend);
     let said = inputs.said(service, &key);
     let fails = inputs.health.get(&key).is_some_and(|finding| !finding.up);

@@ -202,6 +202,11 @@ impl<D: Dataplane> Reconciler<D> {
         Ok(Outcome { writes: plan.ops.iter().filter(|op| !resets(op)).count(), ..plan.outcome })
     }
 
+    /// Lets packets be balanced without the daemon for so many seconds from now on.
+    pub fn beat(&mut self, grace: u32) -> Result<(), Error> {
+        Ok(self.dataplane.apply(&Op::Beat(grace))?)
+    }
+
     /// One second has passed.
     pub fn tick(&mut self, desired: &Desired) -> Result<(), Error> {
         let tick = self.second(desired);
