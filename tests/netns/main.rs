@@ -20,6 +20,7 @@ mod refusals;
 mod site;
 mod tunnel;
 mod udp;
+mod upgrade;
 
 use std::{
     collections::BTreeMap,
