@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The version of the maps' layout and meaning; it stands in [`Settings::abi`].
-pub const ABI: u32 = 3;
+pub const ABI: u32 = 4;
 
 const _: () = {
     assert!(size_of::<Slot>() == 4);

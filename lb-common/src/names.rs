@@ -44,7 +44,8 @@ pub const PENDING: &str = "PENDING";
 /// The number of remembered flows by service, two `u32` an entry: remembered, and refused for lack
 /// of room; mmapped.
 pub const FLOW_COUNTS: &str = "FLOW_COUNTS";
-/// The node's tick, which userspace advances once a second: two `u32`, the second unused; mmapped.
+/// The node's tick, which userspace advances once a second, and the second of the monotonic clock until
+/// which packets may be balanced without it: two `u32`; mmapped.
 pub const CLOCK: &str = "CLOCK";
 /// `FragmentKey` → `FragmentFlow`.
 pub const FRAGMENTS: &str = "FRAGMENTS";

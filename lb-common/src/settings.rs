@@ -80,6 +80,8 @@ impl Stages {
     pub const REPLY: Self = Self(2);
     /// There are services of several ports.
     pub const RANGES: Self = Self(4);
+    /// Packets are passed when the daemon has been silent for too long.
+    pub const WATCHDOG: Self = Self(16);
 
     /// Both sets together.
     #[must_use]

@@ -100,6 +100,8 @@ verdicts! {
     NoService = "no-service", Passed;
     /// A NAT backend's answer to the node itself: of a health check.
     Local = "local", Passed;
+    /// The daemon has been silent for longer than `node.watchdog` allows.
+    Unattended = "unattended", Passed;
     /// Too short for an Ethernet header.
     ShortEthernet = "short-ethernet", Dropped;
     /// Too short for the IP header that its EtherType announces.

@@ -14,7 +14,7 @@ use lb_common::{
     slot::{Index, Slot},
 };
 
-use crate::{backend, parse::Packet};
+use crate::{backend, clock, parse::Packet};
 
 /// The flows of slots that have changed. Entries take memory as they come.
 #[btf_map]
@@ -27,10 +27,6 @@ static PENDING: LruHashMap<FlowKey, Pending, 65536> = LruHashMap::new();
 /// By service: the flows that are remembered, and those that there was no room for.
 #[btf_map]
 static FLOW_COUNTS: Array<[u32; 2], 1025, { BPF_F_MMAPABLE as usize }> = Array::new();
-
-/// The node's tick.
-#[btf_map]
-static CLOCK: Array<[u32; 2], 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// What names a packet's flow.
 #[inline(always)]
@@ -124,7 +120,7 @@ struct Maps<'a> {
 impl<'a> Maps<'a> {
     #[inline(always)]
     fn new(service: &'a Service, key: &'a FlowKey) -> Self {
-        Self { service, key, now: CLOCK.get(0).map_or(0, |clock| clock[0]), entry: None }
+        Self { service, key, now: clock::tick(), entry: None }
     }
 }
 

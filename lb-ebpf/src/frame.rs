@@ -22,6 +22,8 @@ pub trait Buffer {
     fn move_end(&mut self, by: i32) -> bool;
     /// The kernel's monotonic clock, in ns: for what happens rarely.
     fn now(&self) -> u64;
+    /// The same in seconds, as of the last jiffy: for what happens with each packet.
+    fn second(&self) -> u32;
 
     /// Makes room for so many bytes at the start.
     #[inline(always)]

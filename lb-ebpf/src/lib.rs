@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod backend;
+pub mod clock;
 pub mod decap;
 pub mod devices;
 pub mod firewall;

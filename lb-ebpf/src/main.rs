@@ -5,7 +5,9 @@
 mod programs {
     use aya_ebpf::{
         bindings::xdp_action,
-        helpers::{bpf_ktime_get_ns, bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
+        helpers::{
+            bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_xdp_adjust_head, bpf_xdp_adjust_tail,
+        },
         macros::xdp,
         programs::XdpContext,
     };
@@ -73,6 +75,13 @@ mod programs {
         fn now(&self) -> u64 {
             // SAFETY: it has no conditions.
             unsafe { bpf_ktime_get_ns() }
+        }
+
+        #[inline(always)]
+        fn second(&self) -> u32 {
+            // SAFETY: it has no conditions.
+            let now = unsafe { bpf_ktime_get_coarse_ns() };
+            (now / 1_000_000_000) as u32
         }
     }
 

@@ -16,7 +16,7 @@ use lb_common::{
 };
 
 use crate::{
-    answer, backend, firewall, flow,
+    answer, backend, clock, firewall, flow,
     forward::{self, Egress},
     fragment,
     frame::Buffer,
@@ -30,6 +30,9 @@ pub fn process(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
     let mut packet = parse::packet(&buffer.frame())?;
     let settings = settings::current()?;
     packet.forget_offsets(settings.answers.padding);
+    if settings.stages.contains(Stages::WATCHDOG) && clock::is_overdue(buffer.second()) {
+        return Err(Verdict::Unattended);
+    }
     if settings.stages.contains(Stages::FIREWALL) {
         firewall::admit(&packet)?;
     }

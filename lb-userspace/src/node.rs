@@ -1,6 +1,6 @@
 //! A node, from its configuration to its end: the only place where the parts meet.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -57,7 +57,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let task = Task { state, facts, orders };
     let control = tokio::spawn(task.run(requests, News { health, agents, topology }));
 
-    let stop = stop_signal(events.clone(), node.pin_dir.clone())?;
+    let stop = stop_signal(events.clone(), afterwards(&node))?;
     let reloads = reload_at(signal(SignalKind::hangup())?, handle.clone());
     tokio::select! {
         served = api::server::serve(listener, handle, events, stop) => served?,
@@ -81,6 +81,8 @@ fn start(
     let facts = Facts { config: loaded.path.clone(), ..facts(&kernel, &node, interfaces) };
     let store = Store::new(node.changes_file());
     let mut state = State::new(loaded, store, Arc::new(topology), kernel)?;
+    // Before the settings that make the packet path listen for it.
+    state.beat()?;
     let _ = state.sync()?;
     state.dataplane_mut().attach(interfaces, node.mode, &node.pin_dir)?;
     Ok((state, facts))
@@ -147,10 +149,21 @@ async fn reload_at(mut hangup: Signal, handle: Handle) {
     std::future::pending().await
 }
 
+/// What becomes of packets without the daemon.
+fn afterwards(Node { pin_dir, watchdog, .. }: &Node) -> String {
+    let pin_dir = pin_dir.display();
+    let limit = watchdog.map_or_else(String::new, |limit| {
+        format!(" for {} (node.watchdog)", humantime::format_duration(limit))
+    });
+    format!(
+        "packets go on{limit} through the program pinned in {pin_dir}: `lb detach` takes it away"
+    )
+}
+
 /// Ready when the daemon is to stop.
 fn stop_signal(
     events: Events,
-    pin_dir: PathBuf,
+    afterwards: String,
 ) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -159,10 +172,6 @@ fn stop_signal(
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        let cause = format!(
-            "packets go on through the program pinned in {}: `lb detach` takes it away",
-            pin_dir.display()
-        );
-        events.note(Event::new(Kind::Stopping, cause).by(&Who::signal(name)));
+        events.note(Event::new(Kind::Stopping, afterwards).by(&Who::signal(name)));
     })
 }

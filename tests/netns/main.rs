@@ -22,6 +22,7 @@ mod reload;
 mod site;
 mod tunnel;
 mod udp;
+mod upgrade;
 
 use std::{
     collections::BTreeMap,

@@ -21,3 +21,4 @@ mod reply;
 mod site;
 mod tunnel;
 mod vlan;
+mod watchdog;

@@ -24,6 +24,7 @@ pub mod process;
 pub mod run;
 pub mod sessions;
 pub mod site;
+pub mod stream;
 pub mod traffic;
 pub mod tunnel;
 pub mod upload;

@@ -166,6 +166,11 @@ impl Node<'_> {
         self.process.ended()
     }
 
+    /// The `lb` to start from now on.
+    pub fn replace_binary(&mut self, binary: PathBuf) {
+        self.binary = binary;
+    }
+
     /// Starts it again, as it was started before, and waits until it answers.
     pub fn restart(&mut self) -> Result<(), Error> {
         self.process.end();

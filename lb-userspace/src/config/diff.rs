@@ -16,6 +16,8 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
         // Both are secrets.
         found.push(difference(Kind::Changed, "node.seed", "another one"));
     }
+    let watchdog = |config: &Config| config.node.watchdog.map_or_else(|| "none".into(), span);
+    found.extend(changed("node.watchdog", watchdog(old), watchdog(new)));
     let sources = |config: &Config| prefixes(&config.node.tunnel_source);
     found.extend(changed("node.tunnel_source", sources(old), sources(new)));
     let Answers { echo, errors, resets } = new.answers;

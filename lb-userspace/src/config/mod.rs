@@ -81,17 +81,22 @@ pub struct Node {
     /// Where tunnel packets come from, at most one prefix of each family; the node's own address
     /// of a family that has none.
     pub tunnel_source: Vec<Prefix>,
+    /// How long packets are balanced without a sign of life of the daemon, in whole seconds; for ever
+    /// if `None`. After that the kernel gets them all.
+    pub watchdog: Option<Duration>,
 }
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { interfaces, mode, runtime_dir, pin_dir, seed: _, tunnel_source } = self;
+        let Self { interfaces, mode, runtime_dir, pin_dir, seed: _, tunnel_source, watchdog } =
+            self;
         f.debug_struct("Node")
             .field("interfaces", interfaces)
             .field("mode", mode)
             .field("runtime_dir", runtime_dir)
             .field("pin_dir", pin_dir)
             .field("tunnel_source", tunnel_source)
+            .field("watchdog", watchdog)
             .finish_non_exhaustive()
     }
 }
@@ -218,13 +223,13 @@ pub struct Service {
     pub ring_size: u32,
     /// How backends are checked; `None`: they count as up.
     pub check: Option<Arc<Check>>,
+    /// The agents on the backends; `None`: there are none.
+    pub agent: Option<Arc<Agent>>,
     /// The share of the backends, in percent: when fewer are up, the `sorry` backend takes the
     /// connections, or else all backends do. With 0 only the former, when none is up.
     pub panic: u8,
     /// What takes the connections then; not a member of the pool.
     pub sorry: Option<Backend>,
-    /// The agents on the backends; `None`: there are none.
-    pub agent: Option<Arc<Agent>>,
     /// The pool; names and (address, port) are unique within it.
     pub backends: Vec<Backend>,
 }

@@ -21,7 +21,8 @@ use super::{
 };
 
 const ROOT: &[&str] = &["node", "limits", "answers", "firewall", "service"];
-const NODE: &[&str] = &["interfaces", "mode", "runtime_dir", "pin_dir", "seed", "tunnel_source"];
+const NODE: &[&str] =
+    &["interfaces", "mode", "runtime_dir", "pin_dir", "seed", "tunnel_source", "watchdog"];
 const LIMITS: &[&str] = &["services", "backends", "slots", "routes", "denied", "flows", "pending"];
 const ANSWERS: &[&str] = &["echo", "errors", "resets"];
 const FIREWALL: &[&str] = &["deny"];
@@ -39,8 +40,8 @@ const SERVICE: &[&str] = &[
     "panic",
     "sorry",
     "check",
-    "backend",
     "agent",
+    "backend",
 ];
 const SORRY: &[&str] = &["name", "address", "port"];
 const BACKEND: &[&str] = &["name", "address", "port", "weight", "admin"];
@@ -56,8 +57,8 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("service.sorry", SORRY),
     ("service.check", CHECK),
     ("service.check.flap", FLAP),
-    ("service.backend", BACKEND),
     ("service.agent", AGENT),
+    ("service.backend", BACKEND),
 ];
 
 /// What a document says.
@@ -104,6 +105,7 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
         pin_dir: PathBuf::from("/sys/fs/bpf/lb"),
         seed: DEFAULT_SEED,
         tunnel_source: Vec::new(),
+        watchdog: None,
     };
     let Ok(table) = root.table("node", NODE) else { return defaults };
     let interfaces = table.list("interfaces", value::text);
@@ -123,6 +125,7 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
         pin_dir: directory(&table, "pin_dir", defaults.pin_dir),
         seed: seed.ok().flatten().unwrap_or(defaults.seed),
         tunnel_source: table.list("tunnel_source", value::prefix).unwrap_or_default(),
+        watchdog: table.optional("watchdog", value::duration).ok().flatten(),
     }
 }
 
@@ -177,11 +180,11 @@ fn service(table: &Table<'_>) -> Result<Service, Reported> {
     let on_down = table.or("on_down", default_on_down(usual), value::down_policy);
     let check = table.optional_table("check", CHECK);
     let check = check.and_then(|table| table.as_ref().map(check::check).transpose());
+    let agent = table.optional_table("agent", AGENT);
+    let agent = agent.and_then(|table| table.as_ref().map(agent::agent).transpose());
     let panic = table.or("panic", 0, value::percent);
     let default_port = ports.map_or(0, |ports| ports.first.get());
     let sorry = table.optional_table("sorry", SORRY);
-    let agent = table.optional_table("agent", AGENT);
-    let agent = agent.and_then(|table| table.as_ref().map(agent::agent).transpose());
     let sorry =
         sorry.and_then(|it| it.map(|table| sorry_backend(&table, default_port)).transpose());
     let backends = table
@@ -199,10 +202,10 @@ fn service(table: &Table<'_>) -> Result<Service, Reported> {
         flow_table: flow_table?,
         on_down: on_down?,
         check: check?.map(Arc::new),
+        agent: agent?.map(Arc::new),
         panic: panic?,
         sorry: sorry?,
         backends: backends?,
-        agent: agent?.map(Arc::new),
     })
 }
 

@@ -164,9 +164,15 @@ impl<D: Dataplane> State<D> {
     /// One second has passed: windows and drains end, and what is remembered of flows is swept.
     pub fn tick(&mut self) -> Result<(), reconcile::Error> {
         self.end_drains(unix_time());
-        let tick = self.reconciler.tick(&self.desired());
+        let tick = self.beat().and_then(|()| self.reconciler.tick(&self.desired()));
         self.sweep_failure = tick.as_ref().err().map(ToString::to_string);
         tick
+    }
+
+    /// Tells the packet path that the daemon lives, if it wants to know.
+    pub fn beat(&mut self) -> Result<(), reconcile::Error> {
+        let Some(watchdog) = self.config.node.watchdog else { return Ok(()) };
+        self.reconciler.beat(watchdog.as_secs().try_into().unwrap_or(u32::MAX))
     }
 
     fn desired(&self) -> Desired {

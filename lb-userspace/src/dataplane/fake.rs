@@ -24,6 +24,8 @@ pub struct Fake {
     actual: Actual,
     slots: BTreeMap<u32, Slot>,
     tick: u32,
+    /// What the last beat allowed, in seconds.
+    pub grace: u32,
     flows: BTreeMap<FlowKey, Flow>,
     pending: BTreeMap<FlowKey, Pending>,
     /// The writes made, in order.
@@ -56,6 +58,7 @@ impl Fake {
             actual: Actual::default(),
             slots: BTreeMap::new(),
             tick: 0,
+            grace: 0,
             flows: BTreeMap::new(),
             pending: BTreeMap::new(),
             log: Vec::new(),
@@ -232,6 +235,7 @@ impl Dataplane for Fake {
             Op::PutDevice(interface) => _ = devices.insert(interface),
             Op::RemoveDevice(interface) => _ = devices.remove(&interface),
             Op::SetTick(now) => self.tick = now,
+            Op::Beat(grace) => self.grace = grace,
             Op::RemoveFlows(flows) => {
                 for (key, flow) in flows {
                     if self.flows.get(&key) == Some(&flow) {

@@ -82,13 +82,14 @@ pub enum Error {
     },
     /// The pinned state was made by a version with another layout.
     #[error(
-        "the pinned state in {dir} has layout {pinned}, this version needs {}; run the version \
-         that made it, or delete that directory to start anew (this interrupts traffic)",
+        "the pinned state in {dir} has {}, this version needs layout {}; run the version that made \
+         it, or delete that directory to start anew (this interrupts traffic)",
+        pinned.map_or_else(|| "another layout".to_owned(), |pinned| format!("layout {pinned}")),
         lb_common::layout::ABI
     )]
     OtherLayout {
-        /// The layout found.
-        pinned: u32,
+        /// The layout found, if it says.
+        pinned: Option<u32>,
         /// Where it is pinned.
         dir: String,
     },
@@ -164,6 +165,8 @@ pub enum Op {
     RemoveDevice(u32),
     /// Advances the node's clock.
     SetTick(u32),
+    /// Lets packets be balanced without the daemon for so many seconds from now on.
+    Beat(u32),
     /// Removes remembered flows, but for those that have changed since they were read.
     RemoveFlows(Vec<(FlowKey, Flow)>),
     /// Writes the number of flows that are remembered of a service, by the service's number.

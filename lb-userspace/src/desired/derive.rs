@@ -104,6 +104,7 @@ fn stages(config: &Config, services: &BTreeMap<ServiceKey, Service>) -> Stages {
     [
         (Stages::FIREWALL, !config.firewall.deny.is_empty()),
         (Stages::REPLY, services.values().any(|service| service.mode == ForwardMode::NAT)),
+        (Stages::WATCHDOG, config.node.watchdog.is_some()),
         (Stages::RANGES, services.keys().any(|key| !key.ports.is_one())),
     ]
     .into_iter()

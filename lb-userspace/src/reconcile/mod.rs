@@ -231,6 +231,11 @@ impl<D: Dataplane> Reconciler<D> {
         Ok(Outcome { writes, slots_moved })
     }
 
+    /// Lets packets be balanced without the daemon for so many seconds from now on.
+    pub fn beat(&mut self, grace: u32) -> Result<(), Error> {
+        Ok(self.dataplane.apply(&Op::Beat(grace))?)
+    }
+
     /// One second has passed.
     pub fn tick(&mut self, desired: &Desired) -> Result<(), Error> {
         let tick = self.second(desired);

@@ -43,7 +43,7 @@ pub(crate) const KEYS_AND_TYPES: &[Case] = &[
         &[NODE, "color = 'red'\n"],
         &[
             "4: node.color: unknown key; remove it; known here: interfaces, mode, runtime_dir, pin_dir, \
-         seed, tunnel_source",
+         seed, tunnel_source, watchdog",
         ],
     ),
     Case(

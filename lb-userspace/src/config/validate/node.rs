@@ -1,6 +1,6 @@
 //! The rules of `[node]`, `[limits]` and `[firewall]`.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use lb_common::route::Prefix;
 
@@ -9,12 +9,15 @@ use crate::config::{Firewall, Limits, Node};
 
 /// `IFNAMSIZ` of the kernel, without its final NUL.
 const INTERFACE_NAME_MAX: usize = 15;
+const WATCHDOG_MIN: Duration = Duration::from_secs(3);
+const WATCHDOG_MAX: Duration = Duration::from_secs(3600);
 /// `sun_path` (unix(7)), without its final NUL.
 const SOCKET_PATH_MAX: usize = 107;
 
 pub(super) fn check(node: &Node) -> Vec<Problem> {
     let mut problems = interfaces(&node.interfaces);
     problems.extend(tunnel_source(&node.tunnel_source));
+    problems.extend(node.watchdog.and_then(watchdog));
     for (key, path) in [("node.runtime_dir", &node.runtime_dir), ("node.pin_dir", &node.pin_dir)] {
         problems.extend(directory(key, path));
     }
@@ -27,6 +30,15 @@ pub(super) fn check(node: &Node) -> Vec<Problem> {
         ));
     }
     problems
+}
+
+/// The daemon gives a sign of life each second, unless a large change takes it longer.
+fn watchdog(limit: Duration) -> Option<Problem> {
+    let fits = (WATCHDOG_MIN..=WATCHDOG_MAX).contains(&limit) && limit.subsec_nanos() == 0;
+    (!fits).then(|| {
+        let message = format!("{} is no limit for silence", humantime::format_duration(limit));
+        Problem::new("node.watchdog", message, "use whole seconds, \"3s\" to \"1h\", or remove it")
+    })
 }
 
 fn interfaces(names: &[String]) -> Vec<Problem> {

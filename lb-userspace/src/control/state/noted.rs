@@ -53,8 +53,9 @@ impl<D: Dataplane> State<D> {
 
     pub(super) fn note_agents(&self, before: &agent::View) {
         for (service, backend, key) in self.members() {
-            if let Some(said) = self.agents.get(&key)
-                && before.get(&key) != Some(said)
+            let [was, is] = [before, &self.agents].map(|view| view.get(&key).cloned());
+            if let Some(said) = is
+                && was.unwrap_or_default() != said
             {
                 let event = Event::new(Kind::Agent, said.to_string());
                 self.events.note(event.of_backend(&service.name, &backend.name));
@@ -102,6 +103,9 @@ impl<D: Dataplane> State<D> {
     }
 
     fn note_drained(&mut self) {
+        if *self.reconciler.drained() == self.noted.drained {
+            return;
+        }
         let drained = self.reconciler.drained().clone();
         for (service, backend, _) in self.members() {
             let member = (service.key(), endpoint(backend));
@@ -114,15 +118,17 @@ impl<D: Dataplane> State<D> {
     }
 
     fn note_left(&mut self) {
+        if *self.reconciler.leaving() == self.noted.leaving {
+            return;
+        }
         let leaving = self.reconciler.leaving().clone();
         for service in &self.config.services {
             let key = service.key();
             let [before, now] = [&self.noted.leaving, &leaving].map(|it| it.get(&key));
-            for gone in
-                before.into_iter().flatten().filter(|it| now.is_none_or(|now| !now.contains(it)))
-            {
-                let is_back = service.machines().any(|it| endpoint(it) == *gone);
-                if !is_back {
+            for gone in before.into_iter().flatten() {
+                let stays = now.is_some_and(|now| now.contains(gone))
+                    || service.machines().any(|backend| endpoint(backend) == *gone);
+                if !stays {
                     let address = gone.address.to_ip();
                     let cause =
                         format!("{address}, which was removed, has no connections any more");

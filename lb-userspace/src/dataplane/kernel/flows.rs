@@ -11,6 +11,8 @@ use lb_common::{
     names,
 };
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::{Error, FlowSlice, Known, beyond, collect, map, mapped::Mapped, mmap, take};
 
 /// The maps of per-flow memory that userspace reads and writes.
@@ -47,6 +49,14 @@ impl Table {
     /// Advances the node's clock.
     pub(super) fn set_tick(&self, tick: u32) -> Result<(), Error> {
         self.clock.store_word(0, 0, tick).ok_or_else(|| beyond(names::CLOCK))
+    }
+
+    /// Lets packets be balanced without the daemon for so many seconds from now on.
+    pub(super) fn beat(&self, grace: u32) -> Result<(), Error> {
+        // The clock of the packet path's `bpf_ktime_get_coarse_ns`, whose seconds may wrap.
+        let now = clock_gettime(ClockId::Monotonic).tv_sec as u32;
+        let written = self.clock.store_word(0, 1, now.wrapping_add(grace));
+        written.ok_or_else(|| beyond(names::CLOCK))
     }
 
     /// What is counted of the services, by number.

@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use aya::{Ebpf, EbpfLoader, maps::MapInfo, programs::Xdp};
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, Map, MapData, MapInfo},
+    programs::Xdp,
+};
 use lb_common::{names, settings::Settings};
 
 use super::{Error, drop_log};
@@ -43,6 +47,7 @@ pub(super) fn object(limits: &Limits, pins: Option<&Path>) -> Result<Loaded, Err
     if let Some(dir) = pins {
         fs::create_dir_all(dir)
             .map_err(|cause| Error::Io { what: format!("create {}", dir.display()), cause })?;
+        check_layout(dir)?;
         check_sizes(limits, dir)?;
     }
     over(limits, pins, &[], &|_| {})
@@ -99,6 +104,22 @@ fn attempt(
     Ok(Loaded { ebpf, program })
 }
 
+/// Refuses the pinned state of a version with another layout before anything is touched.
+fn check_layout(dir: &Path) -> Result<(), Error> {
+    let path = dir.join(names::SETTINGS);
+    if !path.exists() {
+        return Ok(());
+    }
+    let failed = |cause| Error::Map { name: names::SETTINGS, cause: Box::new(cause) };
+    let data = MapData::from_pin(&path).map_err(failed)?;
+    let size = data.info().map_err(failed)?.value_size();
+    if size as usize != size_of::<Settings>() {
+        return Err(Error::OtherLayout { pinned: None, dir: dir.display().to_string() });
+    }
+    let map = Array::<_, Settings>::try_from(Map::Array(data)).map_err(failed)?;
+    took_over(&map.get(&0, 0).map_err(failed)?, Some(dir)).map(drop)
+}
+
 /// Refuses pinned maps of other sizes before anything is touched.
 fn check_sizes(limits: &Limits, dir: &Path) -> Result<(), Error> {
     for (map, configured, key) in sizes(limits) {
@@ -123,7 +144,7 @@ pub(super) fn took_over(settings: &Settings, pins: Option<&Path>) -> Result<bool
         (0, _) => Ok(false),
         (lb_common::layout::ABI, _) => Ok(true),
         (pinned, dir) => Err(Error::OtherLayout {
-            pinned,
+            pinned: Some(pinned),
             dir: dir.unwrap_or(Path::new("")).display().to_string(),
         }),
     }

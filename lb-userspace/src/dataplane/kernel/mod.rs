@@ -220,6 +220,7 @@ impl Dataplane for Kernel {
                 self.devices.remove(*interface).map_err(map(names::DEVICES))
             }
             Op::SetTick(now) => self.flows.set_tick(*now),
+            Op::Beat(grace) => self.flows.beat(*grace),
             Op::RemoveFlows(flows) => self.flows.remove(flows),
             Op::SetFlowCount(id, held) => self.flows.set_count(*id, *held),
             Op::ResetFlowCount(id) => self.flows.reset_count(*id),

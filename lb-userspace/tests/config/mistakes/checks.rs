@@ -168,6 +168,13 @@ pub(crate) const CHECKS: &[Case] = &[
         ],
     ),
     Case(
+        &[NODE, "watchdog = '2500ms'\n"],
+        &[
+            "4: node.watchdog: 2s 500ms is no limit for silence; use whole seconds, \"3s\" to \"1h\", or \
+             remove it",
+        ],
+    ),
+    Case(
         &[NODE, SERVICE, "[service.agent]\ninterval = '1s'\naddress = '127.0.0.1'\n"],
         &["9: service[0].agent.port: missing; add `port = 9000`"],
     ),
