@@ -179,12 +179,7 @@ fn a_drain_says_what_is_left_and_ends_at_its_deadline_or_by_itself() {
     super::soon("what is left is counted", || {
         let left: Vec<_> = node.backends().unwrap().into_iter().filter_map(|it| it.drain).collect();
         let connections: u32 = left.iter().map(|it| it.connections).sum();
-        let silent = left.iter().any(|it| it.silent_seconds > 0);
-        if connections == u32::try_from(had).unwrap() && !silent {
-            Ok(())
-        } else {
-            Err(format!("{left:?}"))
-        }
+        if connections == u32::try_from(had).unwrap() { Ok(()) } else { Err(format!("{left:?}")) }
     });
     let list = node.order(&["backend", "list"]).unwrap();
     assert!(list.contains(" open  "), "{list}");
@@ -194,8 +189,8 @@ fn a_drain_says_what_is_left_and_ends_at_its_deadline_or_by_itself() {
     let output = node.cli(&drain).unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && begun.elapsed() >= Duration::from_secs(2), "{told}");
-    let open = format!("web1: {had} open connections, maintenance in ");
-    assert!(told.starts_with(&open), "{told}");
+    let open = format!("web1: {had} open connections, silent ones may turn up for ");
+    assert!(told.starts_with(&open) && told.contains(", maintenance in "), "{told}");
     assert!(told.ends_with("web1: the deadline has passed: in maintenance\n"), "{told}");
     super::soon("the sessions of web1 are reset", || {
         let live = count(&sessions, |fate| matches!(fate, Fate::Live(1)));
@@ -210,7 +205,8 @@ fn a_drain_says_what_is_left_and_ends_at_its_deadline_or_by_itself() {
         (Admin::Maintenance, None, "in maintenance")
     );
 
-    // Whoever has no connections is drained as soon as old ones cannot turn up any more.
+    // Whoever has no connections is drained as soon as old ones cannot turn up any more: a minute after
+    // the last that may have been in its handshake.
     drop(sessions);
     let _: String = node.order(&["backend", "ready", "web1"]).unwrap();
     node.wait_until_ready().unwrap();

@@ -71,10 +71,17 @@ impl Unstable {
     /// the current backend. No connection may be in its handshake with another then, be the window
     /// ever so short; a note that outlived it would speak for a later connection.
     pub(super) fn is_over(&self, protocol: Protocol, window: u32, now: u32) -> bool {
-        let State::Moving { current, previous } = self.slot.state() else { return false };
+        self.remaining(protocol, window, now) == Some(0)
+    }
+
+    /// The ticks until the window of a moving slot is over.
+    pub(super) fn remaining(&self, protocol: Protocol, window: u32, now: u32) -> Option<u32> {
+        let State::Moving { current, previous } = self.slot.state() else { return None };
         let passed = |since: u32| now.wrapping_sub(since);
-        let handshakes = protocol != Protocol::TCP || passed(self.changed) > HANDSHAKE;
-        handshakes && (current == Some(previous) || passed(self.since) >= window)
+        let handshakes = if protocol == Protocol::TCP { HANDSHAKE + 1 } else { 0 };
+        let window = if current == Some(previous) { 0 } else { window };
+        let left = handshakes.saturating_sub(passed(self.changed));
+        Some(left.max(window.saturating_sub(passed(self.since))))
     }
 }
 

@@ -119,7 +119,7 @@ impl Upkeep {
     ) -> Left {
         let silent = |known: &Unstable| match known.slot.state() {
             State::Moving { previous, .. } if previous == index => {
-                Some(window.saturating_sub(now.wrapping_sub(known.since)).max(1))
+                known.remaining(key.protocol, window, now).map(|left| left.max(1))
             }
             State::Moving { .. } | State::Settled { .. } | State::Stable { .. } => None,
         };
