@@ -36,12 +36,14 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let listener = api::server::bind(&node.socket())?;
 
     let nothing_pinned = pins::is_empty(&node.pin_dir)?;
-    let (state, facts) = start(loaded.config, topology, &interfaces).inspect_err(|_| {
+    topology::probe::provide(&loaded.config.probe_blocks().collect::<Vec<_>>()).await?;
+    let topology = topology::netlink::snapshot().await?;
+    let started = start(loaded.config, topology, &interfaces);
+    if started.is_err() && nothing_pinned {
         // A first start that fails leaves nothing for a second to stumble over.
-        if nothing_pinned && let Err(error) = pins::clear(&node.pin_dir) {
-            tracing::warn!("{error}");
-        }
-    })?;
+        clean_up(&node).await.unwrap_or_else(|error| tracing::warn!("{error}"));
+    }
+    let (state, facts) = started?;
     announce(&facts, &state);
 
     let (handle, requests) = Handle::new();
@@ -64,6 +66,12 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn clean_up(node: &Node) -> anyhow::Result<()> {
+    let _: usize = pins::clear(&node.pin_dir)?;
+    let _: bool = topology::probe::remove().await?;
+    Ok(())
+}
+
 /// Loads the program, fills its maps, and attaches it, in this order: no packet meets empty maps.
 fn start(
     config: Config,
@@ -75,10 +83,17 @@ fn start(
     // It ends with the runtime.
     drop(tokio::spawn(kernel.drop_log()?.run()));
     let facts = facts(&kernel, &node, interfaces);
+    let probe = far_end(&topology);
     let mut state = State::new(config, Arc::new(topology), kernel)?;
     let _ = state.sync()?;
-    state.dataplane_mut().attach(interfaces, node.mode, &node.pin_dir)?;
+    state.dataplane_mut().attach(interfaces, probe.as_ref(), node.mode, &node.pin_dir)?;
     Ok((state, facts))
+}
+
+/// Where the program of checks belongs.
+fn far_end(topology: &Topology) -> Option<Interface> {
+    let index = topology.interface(topology::probe::FAR)?;
+    Some(Interface { name: topology::probe::FAR.into(), index })
 }
 
 fn interfaces(loaded: &Loaded, topology: &Topology) -> anyhow::Result<Vec<Interface>> {

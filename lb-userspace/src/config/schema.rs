@@ -4,21 +4,23 @@ mod check;
 
 use std::{cell::RefCell, path::PathBuf, sync::Arc};
 
-use lb_common::{addr::Protocol, service::ForwardMode};
+use lb_common::{addr::Protocol, route::Prefix, service::ForwardMode};
 use toml::de::DeTable;
 
 use check::{CHECK, FLAP};
 
 use super::{
-    Answers, AttachMode, Backend, Config, DEFAULT_FLOW_TABLE, DEFAULT_GUE_PORT, DEFAULT_RING_SIZE,
-    DEFAULT_SEED, Firewall, Limits, Node, Service, default_on_down, default_window,
+    Answers, AttachMode, Backend, Config, DEFAULT_ALIASES, DEFAULT_FLOW_TABLE, DEFAULT_GUE_PORT,
+    DEFAULT_RING_SIZE, DEFAULT_SEED, Firewall, Limits, Node, Service, default_on_down,
+    default_window,
     document::{Reported, Table, all},
     validate::Problem,
     value::{self, Fault},
 };
 
 const ROOT: &[&str] = &["node", "limits", "answers", "firewall", "service"];
-const NODE: &[&str] = &["interfaces", "mode", "runtime_dir", "pin_dir", "seed", "tunnel_source"];
+const NODE: &[&str] =
+    &["interfaces", "mode", "runtime_dir", "pin_dir", "seed", "tunnel_source", "probe_aliases"];
 const LIMITS: &[&str] = &["services", "backends", "slots", "routes", "denied", "flows", "pending"];
 const ANSWERS: &[&str] = &["echo", "errors", "resets"];
 const FIREWALL: &[&str] = &["deny"];
@@ -99,6 +101,7 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
         pin_dir: PathBuf::from("/sys/fs/bpf/lb"),
         seed: DEFAULT_SEED,
         tunnel_source: Vec::new(),
+        probe_aliases: with_defaults(Vec::new()),
     };
     let Ok(table) = root.table("node", NODE) else { return defaults };
     let interfaces = table.list("interfaces", value::text);
@@ -118,7 +121,21 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
         pin_dir: directory(&table, "pin_dir", defaults.pin_dir),
         seed: seed.ok().flatten().unwrap_or(defaults.seed),
         tunnel_source: table.list("tunnel_source", value::prefix).unwrap_or_default(),
+        probe_aliases: with_defaults(
+            table.list("probe_aliases", value::prefix).unwrap_or_default(),
+        ),
     }
+}
+
+/// A block of each family: the default of one that the file says nothing of.
+fn with_defaults(mut blocks: Vec<Prefix>) -> Vec<Prefix> {
+    for default in DEFAULT_ALIASES {
+        let mut known = blocks.iter().map(|block| block.address.is_v4());
+        if known.all(|is_v4| is_v4 != default.address.is_v4()) {
+            blocks.push(default);
+        }
+    }
+    blocks
 }
 
 fn directory(table: &Table<'_>, key: &str, default: PathBuf) -> PathBuf {
@@ -171,7 +188,9 @@ fn service(table: &Table<'_>) -> Result<Service, Reported> {
     let flow_table = table.or("flow_table", DEFAULT_FLOW_TABLE, value::count);
     let on_down = table.or("on_down", default_on_down(usual), value::down_policy);
     let check = table.optional_table("check", CHECK);
-    let check = check.and_then(|table| table.as_ref().map(check::check).transpose());
+    // Where the mode is unreadable, this service ends here anyway.
+    let mode = forward.unwrap_or(ForwardMode::L2);
+    let check = check.and_then(|table| table.as_ref().map(|it| check::check(it, mode)).transpose());
     let panic = table.or("panic", 0, value::percent);
     let default_port = ports.map_or(0, |ports| ports.first.get());
     let sorry = table.optional_table("sorry", SORRY);

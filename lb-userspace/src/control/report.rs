@@ -23,6 +23,7 @@ use crate::{
     health::{FULL, Finding, TargetKey},
     reconcile,
     ring::Endpoint,
+    topology::probe::NEAR,
 };
 
 /// The backends' lines, by what names them.
@@ -177,6 +178,7 @@ impl<D: Dataplane + Counters> State<D> {
             }
         }
         problems.extend(self.without_tunnel_source());
+        problems.extend(self.without_way_for_checks());
         for service in &self.config.services {
             let Memory { flows, limit, refused, .. } = self.memory(service)?;
             if flows >= limit {
@@ -227,6 +229,19 @@ impl<D: Dataplane + Counters> State<D> {
             })
         };
         [Family::V4, Family::V6].into_iter().filter(without).flat_map(services).collect()
+    }
+
+    /// What checks through the packet path lack.
+    fn without_way_for_checks(&self) -> Option<String> {
+        let mut probed = self.config.services.iter().filter(|service| service.probe().is_some());
+        let config::Service { name, .. } = probed.next()?;
+        let missing = self.topology.interface(NEAR).is_none();
+        missing.then(|| {
+            format!(
+                "service {name} and others: their checks have no way through the packet path, since \
+                 the link {NEAR} is gone: restart the daemon, which makes it"
+            )
+        })
     }
 
     fn unreachable(&self, mode: ForwardMode, backend: IpAddr) -> String {

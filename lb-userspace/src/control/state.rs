@@ -15,10 +15,10 @@ use found::Found;
 use super::Rejection;
 use crate::{
     api::types::{Change, Changed},
-    config::{self, Config},
+    config::{self, Check, Config, Through},
     dataplane::Dataplane,
     desired::{Desired, Drains, Inputs, LastHops, Usage, derive, strength, usage},
-    health::{Finding, Target, TargetKey, Targets, View},
+    health::{Address, Finding, Target, TargetKey, Targets, View},
     reconcile::{self, Outcome, Reconciler},
     topology::Topology,
 };
@@ -237,9 +237,21 @@ impl<D: Dataplane> State<D> {
         let target = |(service, backend, key): (&config::Service, &config::Backend, _)| {
             let check = service.check.clone()?;
             let names = (service.name.clone(), backend.name.clone());
-            Some((key, Target { names, check, initially_up: self.trusted.contains(&key) }))
+            let address = self.checked_address(&check, &key);
+            let initially_up = self.trusted.contains(&key);
+            Some((key, Target { names, check, address, initially_up }))
         };
         self.checked().filter_map(target).collect()
+    }
+
+    fn checked_address(&self, check: &Check, key: &TargetKey) -> Address {
+        match check.through {
+            Through::Direct => Address::Own,
+            Through::Datapath => {
+                let alias = self.reconciler.alias(&key.service, key.backend.into());
+                Address::Alias(alias.map(|alias| alias.to_ip()))
+            }
+        }
     }
 
     /// The backends of services that have a check.

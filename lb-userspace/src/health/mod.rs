@@ -6,7 +6,11 @@ mod ramp;
 pub mod sm;
 pub mod supervisor;
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use lb_common::service::ServiceKey;
 
@@ -30,6 +34,8 @@ pub struct Target {
     pub names: (String, String),
     /// How.
     pub check: Arc<Check>,
+    /// What its checks connect to.
+    pub address: Address,
     /// What to believe until the first results: a restarted daemon goes on from what it finds.
     pub initially_up: bool,
 }
@@ -38,9 +44,18 @@ impl Target {
     /// Whether another one is checked in the same way.
     #[must_use]
     pub fn is_checked_as(&self, other: &Self) -> bool {
-        let Self { names, check, initially_up: _ } = self;
-        *names == other.names && *check == other.check
+        let Self { names, check, address, initially_up: _ } = self;
+        *names == other.names && *check == other.check && *address == other.address
     }
+}
+
+/// What the checks of a backend connect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Its own address.
+    Own,
+    /// The one that stands for the VIP on it; `None`: it has none yet.
+    Alias(Option<IpAddr>),
 }
 
 /// All backends to check.

@@ -17,7 +17,7 @@ mod view;
 
 use std::ops::Bound;
 
-use lb_common::{service::ServiceKey, slot::Slot};
+use lb_common::{addr::Addr, service::ServiceKey, slot::Slot};
 
 use self::{
     upkeep::{Slice, Upkeep},
@@ -27,9 +27,10 @@ use self::{
 use crate::{
     dataplane::{self, Actual, Dataplane, Op},
     desired::{Desired, Leaving},
+    ring::Endpoint,
 };
 
-pub use self::plan::{Outcome, Rings};
+pub use self::plan::{Aliases, Outcome, Rings};
 
 /// Why a round did not reach the desired state.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,7 @@ pub struct Reconciler<D> {
     rings: Rings,
     last_forgotten: Option<ServiceKey>,
     leaving: Leaving,
+    aliases: Aliases,
     upkeep: Upkeep,
 }
 
@@ -75,6 +77,7 @@ impl<D: Dataplane> Reconciler<D> {
             rings: Rings::default(),
             last_forgotten: None,
             leaving: Leaving::new(),
+            aliases: Aliases::new(),
             upkeep: Upkeep::default(),
         }
     }
@@ -112,6 +115,11 @@ impl<D: Dataplane> Reconciler<D> {
     /// The backends that the last round found leaving.
     pub fn leaving(&self) -> &Leaving {
         &self.leaving
+    }
+
+    /// The address by which a backend is checked through the packet path, as the last round left it.
+    pub fn alias(&self, key: &ServiceKey, backend: Endpoint) -> Option<Addr> {
+        self.aliases.get(&(*key, backend)).copied()
     }
 
     /// What is remembered of a service's flows.
@@ -165,6 +173,7 @@ impl<D: Dataplane> Reconciler<D> {
         }
         let removed = plan.ops.iter().any(|op| matches!(op, Op::RemoveService(_)));
         self.upkeep.synced(&plan.leaving, removed);
+        self.aliases = plan.aliases;
         self.leaving = Leaving::new();
         for ((key, _), endpoint) in plan.leaving {
             let _: bool = self.leaving.entry(key).or_default().insert(endpoint);

@@ -58,7 +58,7 @@ pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
             format!("use one of {}", sizes.join(", ")),
         ));
     }
-    problems.extend(check.iter().flat_map(|it| super::check::check(&key("check"), it, *ports)));
+    problems.extend(check.iter().flat_map(|it| super::check::check(&key("check"), it, service)));
     problems.extend(emergency(key, service));
     for (position, backend) in backends.iter().enumerate() {
         let key = |field: &str| key(&format!("backend[{position}].{field}"));
