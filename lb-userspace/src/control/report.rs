@@ -231,17 +231,25 @@ impl<D: Dataplane + Counters> State<D> {
         [Family::V4, Family::V6].into_iter().filter(without).flat_map(services).collect()
     }
 
-    /// What checks through the packet path lack.
-    fn without_way_for_checks(&self) -> Option<String> {
-        let mut probed = self.config.services.iter().filter(|service| service.probe().is_some());
-        let config::Service { name, .. } = probed.next()?;
-        let missing = self.topology.interface(NEAR).is_none();
-        missing.then(|| {
+    /// The services whose checks go to the backends' own addresses, although they should not.
+    fn without_way_for_checks(&self) -> Vec<String> {
+        let lacks = |service: &&config::Service| {
+            let mut sockets =
+                service.backends.iter().map(|it| SocketAddr::new(it.address, it.port));
+            service.probe().is_some() && sockets.any(|it| self.alias(service, it).is_none())
+        };
+        let sentence = |service: &config::Service| {
+            let (name, family) = (&service.name, Family::of(service.vip).as_str());
+            let why = if self.topology.interface(NEAR).is_none() {
+                format!("the link {NEAR} is gone: restart the daemon, which makes it")
+            } else {
+                format!("the node has no global {family} address on an attached interface")
+            };
             format!(
-                "service {name} and others: their checks have no way through the packet path, since \
-                 the link {NEAR} is gone: restart the daemon, which makes it"
+                "service {name}: checks go to backends' own addresses, not to the VIP, since {why}"
             )
-        })
+        };
+        self.config.services.iter().filter(lacks).map(sentence).collect()
     }
 
     fn unreachable(&self, mode: ForwardMode, backend: IpAddr) -> String {

@@ -15,10 +15,10 @@ use found::Found;
 use super::Rejection;
 use crate::{
     api::types::{Change, Changed},
-    config::{self, Check, Config, Through},
+    config::{self, Check, Config},
     dataplane::Dataplane,
     desired::{Desired, Drains, Inputs, LastHops, Usage, derive, strength, usage},
-    health::{Address, Finding, Target, TargetKey, Targets, View},
+    health::{Finding, Target, TargetKey, Targets, View},
     reconcile::{self, Outcome, Reconciler},
     topology::Topology,
 };
@@ -234,24 +234,21 @@ impl<D: Dataplane> State<D> {
     /// What is to be checked.
     #[must_use]
     pub fn targets(&self) -> Targets {
-        let target = |(service, backend, key): (&config::Service, &config::Backend, _)| {
+        let target = |(service, backend, key): (&config::Service, &config::Backend, TargetKey)| {
             let check = service.check.clone()?;
             let names = (service.name.clone(), backend.name.clone());
-            let address = self.checked_address(&check, &key);
+            let alias = self.alias(service, key.backend);
             let initially_up = self.trusted.contains(&key);
-            Some((key, Target { names, check, address, initially_up }))
+            Some((key, Target { names, check, alias, initially_up }))
         };
         self.checked().filter_map(target).collect()
     }
 
-    fn checked_address(&self, check: &Check, key: &TargetKey) -> Address {
-        match check.through {
-            Through::Direct => Address::Own,
-            Through::Datapath => {
-                let alias = self.reconciler.alias(&key.service, key.backend.into());
-                Address::Alias(alias.map(|alias| alias.to_ip()))
-            }
-        }
+    /// What stands for the VIP on a backend, if its check goes through the packet path and can: a way
+    /// that is missing must not take backends down, and they are asked directly.
+    pub(super) fn alias(&self, service: &config::Service, backend: SocketAddr) -> Option<IpAddr> {
+        let _: &Check = service.probe()?;
+        self.reconciler.alias(&service.key(), backend.into()).map(|alias| alias.to_ip())
     }
 
     /// The backends of services that have a check.

@@ -34,8 +34,8 @@ pub struct Target {
     pub names: (String, String),
     /// How.
     pub check: Arc<Check>,
-    /// What its checks connect to.
-    pub address: Address,
+    /// What its checks connect to instead of its own address: what stands for the VIP on it.
+    pub alias: Option<IpAddr>,
     /// What to believe until the first results: a restarted daemon goes on from what it finds.
     pub initially_up: bool,
 }
@@ -44,18 +44,9 @@ impl Target {
     /// Whether another one is checked in the same way.
     #[must_use]
     pub fn is_checked_as(&self, other: &Self) -> bool {
-        let Self { names, check, address, initially_up: _ } = self;
-        *names == other.names && *check == other.check && *address == other.address
+        let Self { names, check, alias, initially_up: _ } = self;
+        *names == other.names && *check == other.check && *alias == other.alias
     }
-}
-
-/// What the checks of a backend connect to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// Its own address.
-    Own,
-    /// The one that stands for the VIP on it; `None`: it has none yet.
-    Alias(Option<IpAddr>),
 }
 
 /// All backends to check.

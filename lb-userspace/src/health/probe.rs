@@ -60,7 +60,7 @@ impl Prober for Network {
 impl Network {
     /// Checks a backend once, for as long as that takes; gives what happened.
     async fn attempt(&self, key: TargetKey, target: &Target) -> Result<String, Failure> {
-        let peer = Peer::of(key, target).ok_or(Failure::NoAlias)?;
+        let peer = Peer::of(key, target);
         // Boxed, so that the many plain checks do not carry the room that the others need.
         match &target.check.kind {
             CheckKind::Tcp => peer.knock().await.map(|()| "connected".into()),
@@ -105,8 +105,6 @@ enum Failure {
     Connect(io::Error),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    #[error("the way through the packet path is not there: `lb status` says why")]
-    NoAlias,
     #[error("{}: {cause}", path.display())]
     File { path: PathBuf, cause: io::Error },
     #[error("{}: no certificate in PEM form", .0.display())]

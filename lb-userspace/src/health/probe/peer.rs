@@ -11,7 +11,7 @@ use rustix::net::sockopt::{set_socket_linger, set_tcp_quickack};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::Failure;
-use crate::health::{Address, Target, TargetKey};
+use crate::health::{Target, TargetKey};
 
 /// The other end of a check.
 #[derive(Clone, Copy, Debug)]
@@ -25,15 +25,12 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// The other end of a backend's checks; `None` if there is no way to it yet.
-    pub(super) fn of(key: TargetKey, target: &Target) -> Option<Self> {
+    /// The other end of a backend's checks.
+    pub(super) fn of(key: TargetKey, target: &Target) -> Self {
         let name = key.backend.ip();
-        let (address, is_alias) = match target.address {
-            Address::Own => (name, false),
-            Address::Alias(alias) => (alias?, true),
-        };
         let port = target.check.port.unwrap_or(key.backend.port());
-        Some(Self { address: SocketAddr::new(address, port), name, is_alias })
+        let address = SocketAddr::new(target.alias.unwrap_or(name), port);
+        Self { address, name, is_alias: target.alias.is_some() }
     }
 
     /// A connection.

@@ -16,10 +16,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{
-    config::{Flap, Http, Mysql, Pattern, Through, Tls, Udp},
-    health::Address,
-};
+use crate::config::{Flap, Http, Mysql, Pattern, Through, Tls, Udp};
 
 fn key(vip: &str, port: u16, backend: SocketAddr) -> TargetKey {
     let vip = Addr::from(vip.parse::<IpAddr>().unwrap());
@@ -60,8 +57,7 @@ fn get(path: &str) -> CheckKind {
 
 async fn probe(key: TargetKey, check: &Check) -> Outcome {
     let names = ("web".into(), "web1".into());
-    let target =
-        Target { names, check: Arc::new(check.clone()), address: Address::Own, initially_up: true };
+    let target = Target { names, check: Arc::new(check.clone()), alias: None, initially_up: true };
     Network::default().probe(key, Arc::new(target)).await
 }
 

@@ -13,10 +13,7 @@ use lb_common::{
 use tokio::time::sleep;
 
 use super::*;
-use crate::{
-    config::{Check, CheckKind, Flap, Through},
-    health::Address,
-};
+use crate::config::{Check, CheckKind, Flap, Through};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -86,7 +83,7 @@ fn target(initially_up: bool) -> Target {
     Target {
         names: ("web".into(), "web1".into()),
         check: Arc::new(check),
-        address: Address::Own,
+        alias: None,
         initially_up,
     }
 }

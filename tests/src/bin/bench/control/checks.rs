@@ -20,7 +20,7 @@ use lb_common::{
 use lb_userspace::{
     config::{Check, CheckKind, Flap, Through},
     health::{
-        Address, Target, TargetKey, Targets,
+        Target, TargetKey, Targets,
         probe::{Network, Prober},
         sm::Outcome,
         supervisor,
@@ -159,7 +159,7 @@ fn targets(ports: &[u16]) -> Targets {
         let port = ports[(number % PORTS) as usize];
         let key = TargetKey { service, backend: SocketAddr::from((address, port)) };
         let names = ("web".to_owned(), format!("web{number}"));
-        (key, Target { names, check: check.clone(), address: Address::Own, initially_up: false })
+        (key, Target { names, check: check.clone(), alias: None, initially_up: false })
     };
     (0..BACKENDS).map(target).collect()
 }
