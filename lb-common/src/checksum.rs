@@ -50,6 +50,13 @@ impl Delta {
         Self((sum & 0xffff) as u16 + (sum >> 16) as u16)
     }
 
+    /// The rewrite that takes this one back.
+    #[inline(always)]
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        Self(!self.0)
+    }
+
     /// The decrement of a TTL, which is the first byte of its 16-bit word (RFC 791 §3.1).
     pub const TTL_DECREMENT: Self = Self(!u16::from_ne_bytes([1, 0]));
 }
@@ -152,6 +159,10 @@ mod tests {
             prop_assert_eq!(
                 canonical(update(whole(&packet(&old, ports.0)), delta)),
                 canonical(whole(&packet(&new, ports.1)))
+            );
+            prop_assert_eq!(
+                canonical(update(whole(&packet(&new, ports.1)), delta.reversed())),
+                canonical(whole(&packet(&old, ports.0)))
             );
         }
 

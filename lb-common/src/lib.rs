@@ -24,6 +24,7 @@ pub mod names;
 #[cfg(feature = "user")]
 mod pod;
 pub mod ports;
+pub mod probe;
 pub mod route;
 pub mod service;
 pub mod settings;

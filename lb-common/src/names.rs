@@ -8,6 +8,9 @@ pub const FRAGS_PROGRAM: &str = "lb_frags";
 /// before it takes frames from `XDP_TX`.
 pub const PASS_PROGRAM: &str = "lb_pass";
 
+/// The XDP program of the probe link, which sends health checks on the way of clients' packets.
+pub const PROBE_PROGRAM: &str = "lb_probe";
+
 /// The XDP program of a backend, which undoes tunnels.
 pub const DECAP_PROGRAM: &str = "lb_decap";
 /// The same for frames in several buffers.
@@ -51,6 +54,10 @@ pub const CLOCK: &str = "CLOCK";
 pub const FRAGMENTS: &str = "FRAGMENTS";
 /// What is left of the answers that each CPU may give.
 pub const ANSWERS: &str = "ANSWERS";
+/// By the places of [`BACKENDS`]: `Probe`, what becomes of a backend's health checks; mmapped.
+pub const PROBES: &str = "PROBES";
+/// `ProbeKey` → `ProbeNote`: the health checks that wait for their answers.
+pub const PROBE_FLOWS: &str = "PROBE_FLOWS";
 /// One counter a verdict, per CPU.
 pub const VERDICTS: &str = "VERDICTS";
 /// One `Traffic` a backend, per CPU.
@@ -73,6 +80,8 @@ pub const PINNED: &[&str] = &[
     CLOCK,
     FRAGMENTS,
     ANSWERS,
+    PROBES,
+    PROBE_FLOWS,
     VERDICTS,
     TRAFFIC,
 ];

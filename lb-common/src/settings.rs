@@ -1,6 +1,6 @@
 //! What the packet path reads at run time instead of being compiled for it.
 
-use crate::{addr::Addr, hash::HashKey, route::Prefix};
+use crate::{addr::Addr, hash::HashKey, probe::ProbeSettings, route::Prefix};
 
 /// The node's settings: one entry of one map.
 #[repr(C)]
@@ -20,6 +20,8 @@ pub struct Settings {
     pub tunnel4: TunnelSource,
     /// Where tunnel packets over IPv6 come from.
     pub tunnel6: TunnelSource,
+    /// How health checks go through the packet path.
+    pub probes: ProbeSettings,
 }
 
 /// The answers that each CPU may give, per second; as many may come at once after silence.
@@ -80,6 +82,8 @@ impl Stages {
     pub const REPLY: Self = Self(2);
     /// There are services of several ports.
     pub const RANGES: Self = Self(4);
+    /// Health checks go through the packet path, and their answers come back.
+    pub const PROBES: Self = Self(8);
     /// Packets are passed when the daemon has been silent for too long.
     pub const WATCHDOG: Self = Self(16);
 

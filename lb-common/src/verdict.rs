@@ -4,7 +4,7 @@
 /// What the kernel is told to do with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It was sent towards a backend or a client.
+    /// It was sent towards a backend or a client, or is an answer to one of the node's checks.
     Forwarded,
     /// The node answered it: it goes back as the answer.
     Answered,
@@ -82,6 +82,10 @@ verdicts! {
     Transmitted = "transmitted", Forwarded;
     /// Sent out by another interface.
     Redirected = "redirected", Forwarded;
+    /// A health check, sent to its backend as a client's packet.
+    Probe = "probe", Forwarded;
+    /// The answer to a health check.
+    ProbeAnswer = "probe-answer", Forwarded;
     /// An echo request to a VIP, answered.
     EchoReply = "echo-reply", Answered;
     /// Too big for the way to its backend, which the client was told.
@@ -138,6 +142,8 @@ verdicts! {
     RateLimited = "rate-limited", Dropped;
     /// The next hop towards the backend is not resolved.
     NoNextHop = "no-next-hop", Dropped;
+    /// A health check that cannot be sent: its backend's next hop is not resolved, for example.
+    ProbeLost = "probe-lost", Dropped;
     /// No route leads to the client that a NAT backend answered.
     NoRoute = "no-route", Dropped;
     /// TTL or hop limit used up: a forwarding loop ends here.

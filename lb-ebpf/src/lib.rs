@@ -20,6 +20,7 @@ pub mod icmp;
 pub mod lpm;
 pub mod parse;
 pub mod pipeline;
+pub mod probe;
 pub mod reply;
 pub mod ring;
 pub mod service;

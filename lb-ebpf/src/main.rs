@@ -50,6 +50,20 @@ mod programs {
         decapsulate(&context)
     }
 
+    /// The program of the probe link: sends health checks on the way of clients' packets.
+    #[xdp]
+    #[expect(clippy::needless_pass_by_value, reason = "the entry point's signature")]
+    pub(crate) fn lb_probe(context: XdpContext) -> u32 {
+        let sent = pipeline::probe::send(&mut Received(&context));
+        // A check's troubles are not those of clients' packets: it has verdicts of its own.
+        let (verdict, action) = match sent.and_then(|egress| devices::redirect(egress.interface)) {
+            Ok(action) => (Verdict::Probe, action),
+            Err(_) => (Verdict::ProbeLost, xdp_action::XDP_DROP),
+        };
+        let _: u64 = stats::verdict(verdict);
+        action
+    }
+
     struct Received<'a>(&'a XdpContext);
 
     impl Buffer for Received<'_> {
@@ -99,7 +113,12 @@ mod programs {
             Err(verdict) => match verdict.kind() {
                 Kind::Passed => (verdict, xdp_action::XDP_PASS),
                 Kind::Answered => (verdict, xdp_action::XDP_TX),
-                Kind::Dropped | Kind::Forwarded => (verdict, xdp_action::XDP_DROP),
+                Kind::Dropped => (verdict, xdp_action::XDP_DROP),
+                // The answer to a check: all others have an egress.
+                Kind::Forwarded => match pipeline::probe::home().and_then(devices::redirect) {
+                    Ok(action) => (verdict, action),
+                    Err(verdict) => (verdict, xdp_action::XDP_DROP),
+                },
             },
         };
         let count = stats::verdict(verdict);

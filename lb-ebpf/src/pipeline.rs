@@ -3,6 +3,7 @@
 //! `parse → admit (firewall) → service → slot → (flow) → backend → forward`. `Err` is not a failure:
 //! it is a verdict reached early.
 
+pub mod probe;
 mod rare;
 
 use lb_common::{
@@ -45,7 +46,12 @@ pub fn process(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
     let (vip, port) = (&packet.destination, packet.destination_port);
     match service::find(vip, port, packet.protocol, settings) {
         Some(service) => request(buffer, &packet, service, settings),
-        None => answer(buffer, &packet, settings),
+        None => match answer(buffer, &packet, settings) {
+            Err(Verdict::NoService) if settings.stages.contains(Stages::PROBES) => {
+                Err(probe::answer(buffer, &packet.copy()))
+            }
+            outcome => outcome,
+        },
     }
 }
 

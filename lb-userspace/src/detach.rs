@@ -5,7 +5,12 @@ use std::{fs, io, path::Path};
 
 use serde::Serialize;
 
-use crate::{config::Node, dataplane::kernel::pins, preflight, topology::netlink};
+use crate::{
+    config::Node,
+    dataplane::kernel::pins,
+    preflight,
+    topology::{netlink, probe},
+};
 
 /// What was taken away.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -14,6 +19,8 @@ pub struct Detached {
     pub interfaces: Vec<String>,
     /// Pinned maps.
     pub maps: usize,
+    /// Whether there was a link for checks through the packet path.
+    pub probe_link: bool,
     /// Neighbours that the kernel kept resolved for the node.
     pub neighbours: usize,
 }
@@ -30,8 +37,11 @@ pub async fn run(node: &Node) -> anyhow::Result<Detached> {
         return Ok(Detached::default());
     }
     let _lock = preflight::lock(node)?;
-    let interfaces = pins::interfaces(dir)?;
+    let mut interfaces = pins::interfaces(dir)?;
+    let links = interfaces.len();
+    interfaces.retain(|name| name != probe::FAR);
     let pinned = pins::clear(dir)?;
+    let probe_link = probe::remove().await?;
     fs::remove_dir(dir).map_err(failed("remove", dir))?;
     let neighbours = netlink::release().await?;
     let changes = node.changes_file();
@@ -40,7 +50,7 @@ pub async fn run(node: &Node) -> anyhow::Result<Detached> {
     }
     // Whatever else somebody keeps there stays.
     let _not_empty = fs::remove_dir(&node.runtime_dir);
-    Ok(Detached { maps: pinned - interfaces.len(), interfaces, neighbours })
+    Ok(Detached { maps: pinned - links, interfaces, probe_link, neighbours })
 }
 
 fn remove(file: &Path) -> anyhow::Result<()> {

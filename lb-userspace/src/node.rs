@@ -37,12 +37,14 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let listener = api::server::bind(&node.socket())?;
 
     let nothing_pinned = pins::is_empty(&node.pin_dir)?;
-    let (state, facts) = start(loaded, topology, &interfaces).inspect_err(|_| {
+    topology::probe::provide(&loaded.config.probe_blocks().collect::<Vec<_>>()).await?;
+    let topology = topology::netlink::snapshot().await?;
+    let started = start(loaded, topology, &interfaces);
+    if started.is_err() && nothing_pinned {
         // A first start that fails leaves nothing for a second to stumble over.
-        if nothing_pinned && let Err(error) = pins::clear(&node.pin_dir) {
-            tracing::warn!("{error}");
-        }
-    })?;
+        clean_up(&node).await.unwrap_or_else(|error| tracing::warn!("{error}"));
+    }
+    let (state, facts) = started?;
     announce(&facts, &state);
 
     let events = state.events().clone();
@@ -68,6 +70,12 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn clean_up(node: &Node) -> anyhow::Result<()> {
+    let _: usize = pins::clear(&node.pin_dir)?;
+    let _: bool = topology::probe::remove().await?;
+    Ok(())
+}
+
 /// Loads the program, fills its maps, and attaches it, in this order: no packet meets empty maps.
 fn start(
     loaded: Loaded,
@@ -80,12 +88,19 @@ fn start(
     drop(tokio::spawn(kernel.drop_log()?.run()));
     let facts = Facts { config: loaded.path.clone(), ..facts(&kernel, &node, interfaces) };
     let store = Store::new(node.changes_file());
+    let probe = far_end(&topology);
     let mut state = State::new(loaded, store, Arc::new(topology), kernel)?;
     // Before the settings that make the packet path listen for it.
     state.beat()?;
     let _ = state.sync()?;
-    state.dataplane_mut().attach(interfaces, node.mode, &node.pin_dir)?;
+    state.dataplane_mut().attach(interfaces, probe.as_ref(), node.mode, &node.pin_dir)?;
     Ok((state, facts))
+}
+
+/// Where the program of checks belongs.
+fn far_end(topology: &Topology) -> Option<Interface> {
+    let index = topology.interface(topology::probe::FAR)?;
+    Some(Interface { name: topology::probe::FAR.into(), index })
 }
 
 fn interfaces(loaded: &Loaded, topology: &Topology) -> anyhow::Result<Vec<Interface>> {

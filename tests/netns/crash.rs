@@ -181,6 +181,9 @@ fn a_detached_node_is_clean_and_its_traffic_goes_to_the_kernel() {
     assert!(text.starts_with("detached from eth0; "), "{text} {:?}", done.stderr);
     assert!(!site.pin_dir().exists() && !site.runtime_dir().exists());
     assert_eq!(kept(), 0);
+    assert!(text.contains(", the probe link removed, "), "{text}");
+    let links = run(site.lb.command("ip").args(["link", "show"])).unwrap();
+    assert!(!links.contains("lb-probe"), "{links}");
     super::soon("the interface is free", || {
         let shown = run(site.lb.command("ip").args(["link", "show", "eth0"])).unwrap();
         if shown.contains("xdp") { Err(shown) } else { Ok(()) }

@@ -16,6 +16,7 @@ mod malformed;
 mod memory;
 mod pass;
 mod ports;
+mod probe;
 mod redirect;
 mod reply;
 mod site;

@@ -23,8 +23,8 @@ use lb_userspace::dataplane::Op;
 
 use crate::site::{HOP, NODE, ROUTER, WEB, pool};
 
-const SEED: [u8; 16] = [7; 16];
-const GUE_PORT: u16 = 6081;
+pub(crate) const SEED: [u8; 16] = [7; 16];
+pub(crate) const GUE_PORT: u16 = 6081;
 /// A VIP of each family with a backend of each family.
 const TUNNELS: [(&str, &str); 4] = [
     ("203.0.113.70:80", "10.0.0.31:80"),
@@ -100,7 +100,7 @@ fn source(hash: u32, web: IpAddr) -> IpAddr {
 }
 
 /// The frame that carries a packet's bytes to a backend.
-fn wrapped(inner: &[u8], packet: &Packet, web: &str, mode: ForwardMode) -> Vec<u8> {
+pub(crate) fn wrapped(inner: &[u8], packet: &Packet, web: &str, mode: ForwardMode) -> Vec<u8> {
     let (hash, web) = (hash(packet), web.parse::<SocketAddr>().unwrap().ip());
     let source = source(hash, web).to_string();
     let is_v4 = inner[0] >> 4 == 4;
@@ -143,7 +143,7 @@ fn gue(hash: u32, protocol: IpNumber, inner: &[u8]) -> Vec<u8> {
 }
 
 /// The packet of an untagged frame.
-fn l3(frame: &[u8]) -> &[u8] {
+pub(crate) fn l3(frame: &[u8]) -> &[u8] {
     &frame[ETHERNET..]
 }
 

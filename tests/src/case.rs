@@ -52,7 +52,7 @@ impl Case {
     /// What must come out of it.
     fn expected(&self) -> Outcome {
         let action = match (self.verdict, self.verdict.kind()) {
-            (Verdict::Redirected, _) => XDP_REDIRECT,
+            (Verdict::Redirected | Verdict::Probe | Verdict::ProbeAnswer, _) => XDP_REDIRECT,
             (_, Kind::Forwarded | Kind::Answered) => XDP_TX,
             (_, Kind::Passed) => XDP_PASS,
             (_, Kind::Dropped) => XDP_DROP,
@@ -77,14 +77,27 @@ impl Case {
 ///
 /// If a row's outcome is not the expected one; the frames are left in a capture file.
 pub fn run(path: &mut PacketPath, cases: &[Case]) {
-    let failures: Vec<String> = cases.iter().filter_map(|case| failure(path, case)).collect();
+    run_by(cases, |frame| path.run(frame));
+}
+
+/// As [`run`], by the program of the probe link.
+///
+/// # Panics
+///
+/// As [`run`].
+pub fn run_probes(path: &mut PacketPath, cases: &[Case]) {
+    run_by(cases, |frame| path.run_probe(frame));
+}
+
+fn run_by(cases: &[Case], mut program: impl FnMut(&[u8]) -> Outcome) {
+    let failures: Vec<String> =
+        cases.iter().filter_map(|case| failure(case, program(&case.given))).collect();
     assert!(failures.is_empty(), "{}", failures.concat());
 }
 
-/// Runs one row; tells what was wrong.
-fn failure(path: &mut PacketPath, case: &Case) -> Option<String> {
+/// Tells what was wrong with what became of a row.
+fn failure(case: &Case, mut outcome: Outcome) -> Option<String> {
     let expected = case.expected();
-    let mut outcome = path.run(&case.given);
     if case.verdict.kind() == Kind::Dropped {
         outcome.frame.clone_from(&expected.frame);
     }

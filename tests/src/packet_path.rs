@@ -7,12 +7,13 @@ mod pool;
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use aya::programs::{TestRun, TestRunOptions};
+use aya::programs::{TestRun, TestRunOptions, Xdp};
 use lb_common::{
     addr::{Port, Protocol},
     backend::Backend as Line,
     hash::HashKey,
     layout,
+    probe::ProbeSettings,
     service::{self, DownPolicy, ForwardMode, ServiceKey},
     settings::{AnswerRates, Settings, Stages, TunnelSource},
     slot::{Slot, State},
@@ -48,6 +49,7 @@ pub fn nothing(seed: [u8; 16]) -> Desired {
             answers: AnswerRates { echo: 1000, error: 1000, reset: 1000, padding: 0 },
             tunnel4: TunnelSource::NONE,
             tunnel6: TunnelSource::NONE,
+            probes: ProbeSettings::NONE,
         },
         services: BTreeMap::new(),
         routes: BTreeMap::new(),
@@ -72,6 +74,7 @@ pub fn service(
         gue_port: Port::new(6080),
         backends,
         leaving: BTreeMap::new(),
+        probes: BTreeMap::new(),
     }
 }
 
@@ -220,8 +223,25 @@ impl PacketPath {
     ///
     /// If the kernel refuses to.
     pub fn run(&mut self, frame: &[u8]) -> Outcome {
+        self.observe(|path| path.run_only(frame))
+    }
+
+    /// Runs the program of the probe link on one frame.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses to.
+    pub fn run_probe(&mut self, frame: &[u8]) -> Outcome {
+        self.observe(|path| {
+            let program = path.writer().dataplane_mut().probe_program();
+            test_run(program.unwrap_or_else(|error| panic!("{error}")), frame)
+        })
+    }
+
+    /// Which counters move meanwhile.
+    fn observe(&mut self, run: impl FnOnce(&mut Self) -> (u32, Vec<u8>)) -> Outcome {
         let before = self.counters();
-        let (action, frame) = self.run_only(frame);
+        let (action, frame) = run(self);
         let moved = self
             .counters()
             .into_iter()
@@ -237,17 +257,7 @@ impl PacketPath {
     ///
     /// If the kernel refuses to.
     pub fn run_only(&mut self, frame: &[u8]) -> (u32, Vec<u8>) {
-        let mut out = vec![0; frame.len() + 256];
-        let program = self.writer().dataplane_mut().program().expect("the program");
-        let result = program
-            .test_run(TestRunOptions {
-                data_in: Some(frame),
-                data_out: Some(&mut out),
-                ..TestRunOptions::new()
-            })
-            .unwrap_or_else(|error| panic!("test run: {error:?}"));
-        out.truncate(result.data_size_out as usize);
-        (result.return_value, out)
+        test_run(self.writer().dataplane_mut().program().expect("the program"), frame)
     }
 
     /// Every counter of the packet path.
@@ -280,4 +290,18 @@ impl PacketPath {
         let owner = |line: &Line| SocketAddr::new(line.address.to_ip(), line.port.get());
         actual.backends.values().map(|line| (line.counter, owner(line).to_string())).collect()
     }
+}
+
+/// The action, and the frame afterwards.
+fn test_run(program: &Xdp, frame: &[u8]) -> (u32, Vec<u8>) {
+    let mut out = vec![0; frame.len() + 256];
+    let result = program
+        .test_run(TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut out),
+            ..TestRunOptions::new()
+        })
+        .unwrap_or_else(|error| panic!("test run: {error:?}"));
+    out.truncate(result.data_size_out as usize);
+    (result.return_value, out)
 }

@@ -9,6 +9,7 @@ use lb_common::{
     addr::Port,
     backend::Backend,
     checksum::Delta,
+    probe::{Probe, ProbeSettings},
     route::NextHop,
     service::{ForwardMode, Reply, Service},
     settings::Settings,
@@ -23,7 +24,7 @@ use hop::Payload;
 use rewrite::{End, Endpoint};
 use tunnel::Tunnel;
 
-pub use self::embedded::rewrite_embedded;
+pub use self::{embedded::rewrite_embedded, rewrite::readdress};
 
 /// The interface that a rewritten frame leaves by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +127,23 @@ pub fn to_client(
     let new = Endpoint { address: &reply.vip, port: reply.port, delta: reply.endpoint_delta };
     rewrite::endpoint(frame, packet, End::Source, &new)?;
     hop::address(buffer, packet, next_hop, &Payload::of(packet.family))
+}
+
+/// Sends the answer to a health check back to where the daemon awaits it.
+#[inline(always)]
+pub fn to_daemon(
+    buffer: &mut impl Buffer,
+    packet: &Packet,
+    place: u32,
+    probe: &Probe,
+    probes: &ProbeSettings,
+) -> Result<(), Verdict> {
+    let aliases = probes.aliases(packet.family == Family::V4);
+    let (from, to) = (aliases.of(place), aliases.own());
+    readdress(&mut buffer.frame(), packet, &from, &to, probe.delta.reversed())?;
+    let Egress { interface: _ } =
+        hop::address(buffer, packet, &probes.answers, &Payload::of(packet.family))?;
+    Ok(())
 }
 
 /// The family of the header that follows the link's, and what was put before the packet.

@@ -1,4 +1,4 @@
-//! Network address translation, both ways: one end of a flow is replaced.
+//! Other addresses: of one end of a flow, with its port, for NAT; of both for health checks.
 
 use lb_common::{
     addr::{Addr, Port, Protocol},
@@ -6,6 +6,7 @@ use lb_common::{
     verdict::Verdict,
 };
 use network_types::{
+    icmp::Icmpv4Hdr,
     ip::{Ipv4Hdr, Ipv6Hdr},
     tcp::TcpHdr,
     udp::UdpHdr,
@@ -62,6 +63,45 @@ pub(super) fn endpoint(
         Family::V6 => {
             let ip: &mut Ipv6Hdr = frame.header_mut(packet.l3).ok_or(Verdict::ShortIp)?;
             *pick(end, &mut ip.src_addr, &mut ip.dst_addr) = new.address.octets();
+        }
+    }
+    Ok(())
+}
+
+/// Replaces both addresses, with all checksums; the ports stay.
+#[inline(always)]
+pub fn readdress(
+    frame: &mut Frame,
+    packet: &Packet,
+    source: &Addr,
+    destination: &Addr,
+    delta: Delta,
+) -> Result<(), Verdict> {
+    match packet.protocol {
+        Protocol::TCP => {
+            let tcp: &mut TcpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortTcp)?;
+            tcp.check = checksum::update(tcp.check, delta);
+        }
+        Protocol::UDP => {
+            let udp: &mut UdpHdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortUdp)?;
+            udp.check = checksum::update_udp(udp.check, delta);
+        }
+        Protocol::ICMPV6 => {
+            let icmp: &mut Icmpv4Hdr = frame.header_mut(packet.l4).ok_or(Verdict::ShortIcmp)?;
+            icmp.check = checksum::update(icmp.check, delta);
+        }
+        // ICMP's checksum does not cover addresses.
+        _ => {}
+    }
+    match packet.family {
+        Family::V4 => {
+            let ip: &mut Ipv4Hdr = frame.header_mut(packet.l3).ok_or(Verdict::ShortIp)?;
+            (ip.src_addr, ip.dst_addr) = (source.v4_octets(), destination.v4_octets());
+            ip.check = checksum::update(ip.check, delta);
+        }
+        Family::V6 => {
+            let ip: &mut Ipv6Hdr = frame.header_mut(packet.l3).ok_or(Verdict::ShortIp)?;
+            (ip.src_addr, ip.dst_addr) = (source.octets(), destination.octets());
         }
     }
     Ok(())

@@ -16,15 +16,16 @@ pub(super) fn detach(config: Option<&Path>, output: Output) -> Result<(), Error>
     })
 }
 
-fn text(Detached { interfaces, maps, neighbours }: &Detached) -> String {
-    if interfaces.is_empty() && *maps == 0 {
+fn text(Detached { interfaces, maps, probe_link, neighbours }: &Detached) -> String {
+    if interfaces.is_empty() && *maps == 0 && !probe_link {
         return "nothing was attached\n".into();
     }
     let from = match interfaces.as_slice() {
         [] => "no interface had the program".into(),
         interfaces => format!("detached from {}", interfaces.join(", ")),
     };
-    format!("{from}; {maps} maps removed, {neighbours} neighbours released\n")
+    let link = if *probe_link { ", the probe link removed" } else { "" };
+    format!("{from}; {maps} maps removed{link}, {neighbours} neighbours released\n")
 }
 
 #[cfg(test)]
@@ -33,11 +34,20 @@ mod tests {
 
     #[test]
     fn what_was_taken_away_is_said() {
-        let some =
-            Detached { interfaces: vec!["eth0".into(), "eth1".into()], maps: 19, neighbours: 4 };
+        let some = Detached {
+            interfaces: vec!["eth0".into(), "eth1".into()],
+            maps: 19,
+            probe_link: false,
+            neighbours: 4,
+        };
         assert_eq!(
             text(&some),
             "detached from eth0, eth1; 19 maps removed, 4 neighbours released\n"
+        );
+        assert_eq!(
+            text(&Detached { probe_link: true, ..some }),
+            "detached from eth0, eth1; 19 maps removed, the probe link removed, 4 neighbours \
+             released\n"
         );
         assert_eq!(text(&Detached::default()), "nothing was attached\n");
     }

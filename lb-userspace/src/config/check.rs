@@ -14,6 +14,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 pub struct Check {
     /// What is tried.
     pub kind: CheckKind,
+    /// Which way it goes.
+    pub through: Through,
     /// The port, if not the backend's.
     pub port: Option<u16>,
     /// From one check to the next.
@@ -31,6 +33,15 @@ pub struct Check {
     pub slow_start: Duration,
     /// What becomes of a backend that keeps changing.
     pub flap: Flap,
+}
+
+/// Which way checks go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Through {
+    /// To the VIP on that backend, as clients' packets do.
+    Datapath,
+    /// To the backend's own address, by the node's routes.
+    Direct,
 }
 
 /// How long a backend that keeps going down must stay good before it counts as up.
@@ -78,6 +89,14 @@ pub enum CheckKind {
         /// Its absolute path, and its arguments.
         command: Vec<String>,
     },
+}
+
+impl CheckKind {
+    /// Whether no answer at all is a good one, and only a refusal is not.
+    #[must_use]
+    pub fn takes_silence(&self) -> bool {
+        matches!(self, Self::Udp(Udp { expect: None, .. }))
+    }
 }
 
 /// A request over HTTP/1.1 and what to expect of its answer.

@@ -54,6 +54,7 @@ pub fn fixed(old: &Config, new: &Config) -> Vec<Problem> {
         (node.mode != new.node.mode, "node.mode", RESTART),
         (node.runtime_dir != new.node.runtime_dir, "node.runtime_dir", RESTART),
         (node.pin_dir != new.node.pin_dir, "node.pin_dir", DETACH),
+        (node.probe_aliases != new.node.probe_aliases, "node.probe_aliases", RESTART),
         (*limits != new.limits, "limits", DETACH),
     ];
     rows.into_iter().filter_map(|(it, key, remedy)| differs(it, key, remedy)).collect()

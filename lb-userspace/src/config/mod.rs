@@ -20,7 +20,7 @@ pub(crate) use value::parse_prefix;
 
 pub use agent::Agent;
 pub use change::{change, find, sentences};
-pub use check::{Check, CheckKind, Flap, Http, Mysql, Pattern, Tls, Udp};
+pub use check::{Check, CheckKind, Flap, Http, Mysql, Pattern, Through, Tls, Udp};
 pub use diff::{diff, fixed};
 pub use layer::Layer;
 pub use save::{Unsaved, save};
@@ -28,7 +28,7 @@ pub use save::{Unsaved, save};
 use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use lb_common::{
-    addr::{Port, Protocol},
+    addr::{Addr, Port, Protocol},
     route::Prefix,
     service::{DownPolicy, ForwardMode, Ports, ServiceKey},
 };
@@ -47,6 +47,12 @@ pub const DEFAULT_FLOW_TABLE: u32 = 65_536;
 /// The services of several ports that a VIP may have for one protocol: all of them are looked at
 /// for a packet whose port has no service of its own.
 pub const VIP_RANGES: usize = 4;
+/// The aliases of a node that configures none: of the addresses that IPv4 reserves (RFC 1112 §4) and
+/// nobody routes, and `fd6c:6270:726f:6265::/96`, a unique local prefix (RFC 4193) of this program's own.
+pub const DEFAULT_ALIASES: [Prefix; 2] = [
+    Prefix { length: 96 + 12, address: Addr::from_v4([240, 0, 0, 0]) },
+    Prefix { length: 96, address: Addr::from_v6(*b"\xfdlbprobe\0\0\0\0\0\0\0\0") },
+];
 /// The largest weight of a backend.
 pub const MAX_WEIGHT: u16 = 1000;
 
@@ -81,6 +87,8 @@ pub struct Node {
     /// Where tunnel packets come from, at most one prefix of each family; the node's own address
     /// of a family that has none.
     pub tunnel_source: Vec<Prefix>,
+    /// Where the aliases of checks through the packet path are: a prefix of each family.
+    pub probe_aliases: Vec<Prefix>,
     /// How long packets are balanced without a sign of life of the daemon, in whole seconds; for ever
     /// if `None`. After that the kernel gets them all.
     pub watchdog: Option<Duration>,
@@ -88,7 +96,16 @@ pub struct Node {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { interfaces, mode, runtime_dir, pin_dir, seed: _, tunnel_source, watchdog } =
+        let Self {
+            interfaces,
+            mode,
+            runtime_dir,
+            pin_dir,
+            seed: _,
+            tunnel_source,
+            probe_aliases,
+            watchdog,
+        } =
             self;
         f.debug_struct("Node")
             .field("interfaces", interfaces)
@@ -96,6 +113,7 @@ impl std::fmt::Debug for Node {
             .field("runtime_dir", runtime_dir)
             .field("pin_dir", pin_dir)
             .field("tunnel_source", tunnel_source)
+            .field("probe_aliases", probe_aliases)
             .field("watchdog", watchdog)
             .finish_non_exhaustive()
     }
@@ -234,6 +252,18 @@ pub struct Service {
     pub backends: Vec<Backend>,
 }
 
+impl Config {
+    /// The blocks of aliases that its checks need: of the families of the VIPs that are checked through
+    /// the packet path.
+    pub fn probe_blocks(&self) -> impl Iterator<Item = Prefix> {
+        let probed = move |block: &&Prefix| {
+            let mut services = self.services.iter().filter(|service| service.probe().is_some());
+            services.any(|service| service.vip.is_ipv4() == block.address.is_v4())
+        };
+        self.node.probe_aliases.iter().filter(probed).copied()
+    }
+}
+
 impl Service {
     /// What names the service in a packet.
     #[must_use]
@@ -244,6 +274,12 @@ impl Service {
     /// All that packets may be sent to: the pool, and the `sorry` backend.
     pub fn machines(&self) -> impl Iterator<Item = &Backend> {
         self.backends.iter().chain(&self.sorry)
+    }
+
+    /// The check, if it goes through the packet path.
+    #[must_use]
+    pub fn probe(&self) -> Option<&Check> {
+        self.check.as_deref().filter(|check| check.through == Through::Datapath)
     }
 
     /// The port of a backend that configures none: the service's, or the first of several; 0 where

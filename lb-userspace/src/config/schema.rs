@@ -5,14 +5,14 @@ mod check;
 
 use std::{cell::RefCell, path::PathBuf, sync::Arc};
 
-use lb_common::{addr::Protocol, service::ForwardMode};
+use lb_common::{addr::Protocol, route::Prefix, service::ForwardMode};
 use toml::de::DeTable;
 
 use agent::AGENT;
 use check::{CHECK, FLAP};
 
 use super::{
-    Admin, Answers, AttachMode, Backend, Config, DEFAULT_FLOW_TABLE, DEFAULT_GUE_PORT,
+    Admin, Answers, AttachMode, Backend, Config, DEFAULT_ALIASES, DEFAULT_FLOW_TABLE, DEFAULT_GUE_PORT,
     DEFAULT_RING_SIZE, DEFAULT_SEED, Firewall, Limits, Node, Service, default_on_down,
     default_window,
     document::{Reported, Table, all},
@@ -22,7 +22,7 @@ use super::{
 
 const ROOT: &[&str] = &["node", "limits", "answers", "firewall", "service"];
 const NODE: &[&str] =
-    &["interfaces", "mode", "runtime_dir", "pin_dir", "seed", "tunnel_source", "watchdog"];
+    &["interfaces", "mode", "runtime_dir", "pin_dir", "seed", "tunnel_source", "probe_aliases", "watchdog"];
 const LIMITS: &[&str] = &["services", "backends", "slots", "routes", "denied", "flows", "pending"];
 const ANSWERS: &[&str] = &["echo", "errors", "resets"];
 const FIREWALL: &[&str] = &["deny"];
@@ -105,6 +105,7 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
         pin_dir: PathBuf::from("/sys/fs/bpf/lb"),
         seed: DEFAULT_SEED,
         tunnel_source: Vec::new(),
+        probe_aliases: with_defaults(Vec::new()),
         watchdog: None,
     };
     let Ok(table) = root.table("node", NODE) else { return defaults };
@@ -125,8 +126,22 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
         pin_dir: directory(&table, "pin_dir", defaults.pin_dir),
         seed: seed.ok().flatten().unwrap_or(defaults.seed),
         tunnel_source: table.list("tunnel_source", value::prefix).unwrap_or_default(),
+        probe_aliases: with_defaults(
+            table.list("probe_aliases", value::prefix).unwrap_or_default(),
+        ),
         watchdog: table.optional("watchdog", value::duration).ok().flatten(),
     }
+}
+
+/// A block of each family: the default of one that the file says nothing of.
+fn with_defaults(mut blocks: Vec<Prefix>) -> Vec<Prefix> {
+    for default in DEFAULT_ALIASES {
+        let mut known = blocks.iter().map(|block| block.address.is_v4());
+        if known.all(|is_v4| is_v4 != default.address.is_v4()) {
+            blocks.push(default);
+        }
+    }
+    blocks
 }
 
 fn directory(table: &Table<'_>, key: &str, default: PathBuf) -> PathBuf {
@@ -179,7 +194,9 @@ fn service(table: &Table<'_>) -> Result<Service, Reported> {
     let flow_table = table.or("flow_table", DEFAULT_FLOW_TABLE, value::count);
     let on_down = table.or("on_down", default_on_down(usual), value::down_policy);
     let check = table.optional_table("check", CHECK);
-    let check = check.and_then(|table| table.as_ref().map(check::check).transpose());
+    // Where the mode is unreadable, this service ends here anyway.
+    let mode = forward.unwrap_or(ForwardMode::L2);
+    let check = check.and_then(|table| table.as_ref().map(|it| check::check(it, mode)).transpose());
     let agent = table.optional_table("agent", AGENT);
     let agent = agent.and_then(|table| table.as_ref().map(agent::agent).transpose());
     let panic = table.or("panic", 0, value::percent);

@@ -5,6 +5,7 @@
 mod check;
 mod keys;
 mod node;
+mod probe;
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     problems.extend(keys::check(services));
     problems.extend(vips_as_backends(services));
     problems.extend(replies(services));
+    problems.extend(probe::check(config));
     problems
 }
 

@@ -23,6 +23,7 @@ use crate::{
     health::{FULL, Finding, TargetKey},
     reconcile::{self, Left},
     ring::Endpoint,
+    topology::probe::NEAR,
 };
 
 /// The backends' lines with their places, by what names them.
@@ -214,6 +215,7 @@ impl<D: Dataplane + Counters> State<D> {
             }
         }
         problems.extend(self.without_tunnel_source());
+        problems.extend(self.without_way_for_checks());
         for service in &self.config.services {
             let Memory { flows, limit, refused, .. } = self.memory(service)?;
             if flows >= limit {
@@ -264,6 +266,27 @@ impl<D: Dataplane + Counters> State<D> {
             })
         };
         [Family::V4, Family::V6].into_iter().filter(without).flat_map(services).collect()
+    }
+
+    /// The services whose checks go to the backends' own addresses, although they should not.
+    fn without_way_for_checks(&self) -> Vec<String> {
+        let lacks = |service: &&config::Service| {
+            let mut sockets =
+                service.backends.iter().map(|it| SocketAddr::new(it.address, it.port));
+            service.probe().is_some() && sockets.any(|it| self.alias(service, it).is_none())
+        };
+        let sentence = |service: &config::Service| {
+            let (name, family) = (&service.name, Family::of(service.vip).as_str());
+            let why = if self.topology.interface(NEAR).is_none() {
+                format!("the link {NEAR} is gone: restart the daemon, which makes it")
+            } else {
+                format!("the node has no global {family} address on an attached interface")
+            };
+            format!(
+                "service {name}: checks go to backends' own addresses, not to the VIP, since {why}"
+            )
+        };
+        self.config.services.iter().filter(lacks).map(sentence).collect()
     }
 
     fn unreachable(&self, mode: ForwardMode, backend: IpAddr) -> String {

@@ -20,7 +20,7 @@ use noted::Noted;
 
 pub use self::store::Store;
 use crate::{
-    config::{self, Admin, Config, file::Loaded},
+    config::{self, Admin, Check, Config, file::Loaded},
     dataplane::Dataplane,
     desired::{Desired, Inputs, LastHops, Strength, Usage, derive, strength, usage},
     events::Events,
@@ -203,12 +203,21 @@ impl<D: Dataplane> State<D> {
     /// What is to be checked.
     #[must_use]
     pub fn targets(&self) -> Targets {
-        let target = |(service, backend, key): (&config::Service, &config::Backend, _)| {
+        let target = |(service, backend, key): (&config::Service, &config::Backend, TargetKey)| {
             let check = service.check.clone()?;
             let names = (service.name.clone(), backend.name.clone());
-            Some((key, Target { names, check, initially_up: self.trusted.contains(&key) }))
+            let alias = self.alias(service, key.backend);
+            let initially_up = self.trusted.contains(&key);
+            Some((key, Target { names, check, alias, initially_up }))
         };
         self.checked().filter_map(target).collect()
+    }
+
+    /// What stands for the VIP on a backend, if its check goes through the packet path and can: a way
+    /// that is missing must not take backends down, and they are asked directly.
+    pub(super) fn alias(&self, service: &config::Service, backend: SocketAddr) -> Option<IpAddr> {
+        let _: &Check = service.probe()?;
+        self.reconciler.alias(&service.key(), backend.into()).map(|alias| alias.to_ip())
     }
 
     /// The backends of services that have a check, but for those in maintenance.

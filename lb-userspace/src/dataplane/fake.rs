@@ -216,12 +216,23 @@ impl Dataplane for Fake {
             None => {}
         }
         self.log.push(op.clone());
-        let Actual { settings, services, backends, replies, routes, denied, devices, flow_counts } =
-            &mut self.actual;
+        let Actual {
+            settings,
+            services,
+            backends,
+            probes,
+            replies,
+            routes,
+            denied,
+            devices,
+            flow_counts,
+        } = &mut self.actual;
         match op.clone() {
             Op::PutSettings(new) => *settings = Some(new),
             Op::PutBackend(place, backend) => drop(backends.insert(place, backend)),
             Op::FreeBackend(place) => drop(backends.remove(&place)),
+            Op::PutProbe(place, probe) => drop(probes.insert(place, probe)),
+            Op::RemoveProbe(place) => drop(probes.remove(&place)),
             Op::ResetTraffic(_) => {}
             Op::WriteSlots(words) => self.slots.extend(words),
             Op::PutService(key, service) => drop(services.insert(key, service)),

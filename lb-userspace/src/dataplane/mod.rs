@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lb_common::{
     backend::Backend,
     flow::{Flow, FlowKey, Pending},
+    probe::Probe,
     route::{NextHop, Prefix},
     service::{Reply, ReplyKey, Service, ServiceKey},
     settings::Settings,
@@ -107,6 +108,8 @@ pub struct Actual {
     pub services: BTreeMap<ServiceKey, Service>,
     /// The entries of the backend table that are not free, by place.
     pub backends: BTreeMap<u32, Backend>,
+    /// How backends are checked through the packet path, by place.
+    pub probes: BTreeMap<u32, Probe>,
     /// The NAT backends' answers.
     pub replies: BTreeMap<ReplyKey, Reply>,
     /// The mirrored routes.
@@ -139,6 +142,10 @@ pub enum Op {
     PutBackend(u32, Backend),
     /// Frees a place of the backend table.
     FreeBackend(u32),
+    /// Lets a backend be checked through the packet path, by place.
+    PutProbe(u32, Probe),
+    /// No longer.
+    RemoveProbe(u32),
     /// Zeroes a backend's counters before a new one uses them.
     ResetTraffic(u32),
     /// Stores words into the rings, by absolute place.

@@ -12,12 +12,15 @@ use lb_common::{
     backend::Condition,
     hash::HashKey,
     layout,
+    probe::ProbeSettings,
     route::{NextHop, Prefix},
     service::{ForwardMode, ServiceKey},
     settings::{AnswerRates, Settings, Stages},
 };
 
-use super::{Backend, Desired, Leaving, Service, Usage, Way, strength, tunnel, usage};
+use super::{
+    Backend, Desired, Leaving, Service, Usage, Way, probe, strength, tunnel, usage,
+};
 use crate::{
     config::{self, Answers, Config},
     health::{
@@ -67,7 +70,8 @@ pub fn derive(inputs: Inputs<'_>) -> Desired {
     let Inputs { config, .. } = inputs;
     let services: BTreeMap<_, _> =
         config.services.iter().map(|service| (service.key(), pool(inputs, service))).collect();
-    let stages = stages(config, &services);
+    let probes = probe::settings(inputs);
+    let stages = stages(config, &services, &probes);
     let mirrored = stages.contains(Stages::REPLY);
     let routes = if mirrored { routes(inputs) } else { BTreeMap::new() };
     let denied: BTreeSet<_> = config.firewall.deny.iter().copied().collect();
@@ -80,8 +84,9 @@ pub fn derive(inputs: Inputs<'_>) -> Desired {
             answers: answers(config.answers),
             tunnel4: tunnel::source(config, inputs.topology, tunnel::Family::V4),
             tunnel6: tunnel::source(config, inputs.topology, tunnel::Family::V6),
+            probes,
         },
-        devices: devices(inputs, &services, routes.values()),
+        devices: devices(inputs, &services, routes.values().chain([&probes.answers])),
         services,
         routes,
         denied,
@@ -100,12 +105,17 @@ fn routes(Inputs { config, topology, last_hops, .. }: Inputs<'_>) -> BTreeMap<Pr
     own.chain(mirror).take(config.limits.routes as usize).collect()
 }
 
-fn stages(config: &Config, services: &BTreeMap<ServiceKey, Service>) -> Stages {
+fn stages(
+    config: &Config,
+    services: &BTreeMap<ServiceKey, Service>,
+    probes: &ProbeSettings,
+) -> Stages {
     [
         (Stages::FIREWALL, !config.firewall.deny.is_empty()),
         (Stages::REPLY, services.values().any(|service| service.mode == ForwardMode::NAT)),
         (Stages::WATCHDOG, config.node.watchdog.is_some()),
         (Stages::RANGES, services.keys().any(|key| !key.ports.is_one())),
+        (Stages::PROBES, probes.answers.is_resolved()),
     ]
     .into_iter()
     .filter(|(_, needed)| *needed)
@@ -144,6 +154,7 @@ fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {
         leaving.map(|endpoint| (*endpoint, way(inputs, service.forward, endpoint.address.to_ip())));
     Service {
         leaving: leaving.collect(),
+        probes: probe::pool(inputs, service),
         mode: service.forward,
         ring_size: service.ring_size,
         on_down: service.on_down,

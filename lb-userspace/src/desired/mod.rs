@@ -1,13 +1,14 @@
 //! What the packet path should do: a pure function of what is configured and seen.
 
 mod derive;
+mod probe;
 pub mod tunnel;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
-    addr::Port,
+    addr::{Addr, Port},
     backend::Condition,
     route::{NextHop, Prefix},
     service::{DownPolicy, ForwardMode, ServiceKey},
@@ -58,6 +59,17 @@ pub struct Service {
     pub backends: BTreeMap<Endpoint, Backend>,
     /// The ways to backends that are not configured any more and still have flows.
     pub leaving: BTreeMap<Endpoint, Way>,
+    /// How the backends are checked that are checked through the packet path.
+    pub probes: BTreeMap<Endpoint, Probe>,
+}
+
+/// How a backend is checked through the packet path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The node's own address, of the VIP's family, that the backend answers to.
+    pub source: Addr,
+    /// How long an answer may take, in ms.
+    pub patience: u32,
 }
 
 /// The way to a backend.

@@ -38,11 +38,18 @@ impl Family {
 pub fn source(config: &Config, topology: &Topology, family: Family) -> TunnelSource {
     let of_family = |prefix: &&Prefix| Family::of(prefix.address.to_ip()) == family;
     let configured = config.node.tunnel_source.iter().find(of_family).copied();
-    let own = || own(config, topology, family).map(|address| Prefix::host(address.into()));
+    let own = || own(config, topology, family, None).map(|address| Prefix::host(address.into()));
     configured.or_else(own).map_or(TunnelSource::NONE, TunnelSource::new)
 }
 
-fn own(config: &Config, topology: &Topology, family: Family) -> Option<IpAddr> {
+/// The node's own first global address of a family on a link, or else on any that is attached or a
+/// VLAN of one.
+pub(super) fn own(
+    config: &Config,
+    topology: &Topology,
+    family: Family,
+    link: Option<u32>,
+) -> Option<IpAddr> {
     let attached = || config.node.interfaces.iter().filter_map(|name| topology.interface(name));
     // A VLAN's packets leave by the attached interface as well.
     let vlans = attached().flat_map(|lower| {
@@ -50,7 +57,8 @@ fn own(config: &Config, topology: &Topology, family: Family) -> Option<IpAddr> {
         let links = links.map(|(&index, _)| index);
         links.filter(move |&it| topology.egress(it).is_some_and(|way| way.interface == lower))
     });
-    let links = attached().chain(vlans).filter_map(|index| topology.links.get(&index));
+    let links = link.into_iter().chain(attached()).chain(vlans);
+    let links = links.filter_map(|index| topology.links.get(&index));
     // Another node may hold the VIP soon.
     let is_vip = |address: IpAddr| config.services.iter().any(|service| service.vip == address);
     links

@@ -7,7 +7,11 @@ mod ramp;
 pub mod sm;
 pub mod supervisor;
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use lb_common::service::ServiceKey;
 
@@ -31,6 +35,8 @@ pub struct Target {
     pub names: (String, String),
     /// How.
     pub check: Arc<Check>,
+    /// What its checks connect to instead of its own address: what stands for the VIP on it.
+    pub alias: Option<IpAddr>,
     /// What to believe until the first results: a restarted daemon goes on from what it finds.
     pub initially_up: bool,
 }
@@ -39,8 +45,8 @@ impl Target {
     /// Whether another one is checked in the same way.
     #[must_use]
     pub fn is_checked_as(&self, other: &Self) -> bool {
-        let Self { names, check, initially_up: _ } = self;
-        *names == other.names && *check == other.check
+        let Self { names, check, alias, initially_up: _ } = self;
+        *names == other.names && *check == other.check && *alias == other.alias
     }
 }
 

@@ -10,7 +10,7 @@ mod udp;
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     path::{Path, PathBuf},
     process::ExitStatus,
     sync::Arc,
@@ -60,8 +60,7 @@ impl Prober for Network {
 impl Network {
     /// Checks a backend once, for as long as that takes; gives what happened.
     async fn attempt(&self, key: TargetKey, target: &Target) -> Result<String, Failure> {
-        let port = target.check.port.unwrap_or(key.backend.port());
-        let peer = Peer { address: SocketAddr::new(key.backend.ip(), port) };
+        let peer = Peer::of(key, target);
         // Boxed, so that the many plain checks do not carry the room that the others need.
         match &target.check.kind {
             CheckKind::Tcp => peer.knock().await.map(|()| "connected".into()),

@@ -60,6 +60,7 @@ impl Machine {
     pub fn new(key: &TargetKey, check: &Check, finding: Finding, now: Instant) -> Self {
         let Check {
             kind: _,
+            through: _,
             port: _,
             interval,
             fast_interval,

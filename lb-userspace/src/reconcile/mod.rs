@@ -21,7 +21,7 @@ use std::{
     ops::Bound,
 };
 
-use lb_common::{service::ServiceKey, slot::Index};
+use lb_common::{addr::Addr, service::ServiceKey, slot::Index};
 
 use self::{
     upkeep::{Slice, Upkeep},
@@ -35,7 +35,7 @@ use crate::{
 };
 
 use self::plan::Plan;
-pub use self::plan::{Outcome, Rings};
+pub use self::plan::{Aliases, Outcome, Rings};
 
 /// Why a round did not reach the desired state.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,7 @@ pub struct Reconciler<D> {
     last_forgotten: Option<ServiceKey>,
     leaving: Leaving,
     moved: BTreeMap<ServiceKey, u64>,
+    aliases: Aliases,
     upkeep: Upkeep,
 }
 
@@ -93,6 +94,7 @@ impl<D: Dataplane> Reconciler<D> {
             last_forgotten: None,
             leaving: Leaving::new(),
             moved: BTreeMap::new(),
+            aliases: Aliases::new(),
             upkeep: Upkeep::default(),
         }
     }
@@ -130,6 +132,11 @@ impl<D: Dataplane> Reconciler<D> {
     /// The backends that the last round found leaving.
     pub fn leaving(&self) -> &Leaving {
         &self.leaving
+    }
+
+    /// The address by which a backend is checked through the packet path, as the last round left it.
+    pub fn alias(&self, key: &ServiceKey, backend: Endpoint) -> Option<Addr> {
+        self.aliases.get(&(*key, backend)).copied()
     }
 
     /// The slots that were moved since this was asked last, of the services with any.
@@ -216,6 +223,7 @@ impl<D: Dataplane> Reconciler<D> {
         let drains = |op: &Op| matches!(op, Op::PutBackend(_, line) if line.condition.is_drained());
         let drained = plan.ops.iter().any(drains);
         self.upkeep.synced(&plan.leaving, removed, drained);
+        self.aliases = plan.aliases;
         self.leaving = Leaving::new();
         for ((key, _), endpoint) in plan.leaving {
             let _: bool = self.leaving.entry(key).or_default().insert(endpoint);

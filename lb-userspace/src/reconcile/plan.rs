@@ -4,12 +4,15 @@
 //! before what points at it, and freed after nothing points at it any more.
 
 mod pool;
+mod probe;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use lb_common::{
+    addr::Addr,
     checksum::Delta,
     hash::HashKey,
+    probe::{Probe, ProbeSettings},
     service::{self, ForwardMode, Ports, Reply, ReplyKey, ServiceKey},
     slot::{self, Slot},
 };
@@ -75,6 +78,9 @@ impl Ring {
     }
 }
 
+/// The addresses that stand for the VIP on one backend.
+pub type Aliases = BTreeMap<(ServiceKey, Endpoint), Addr>;
+
 /// The writes of one round.
 #[derive(Debug)]
 pub struct Plan {
@@ -86,6 +92,8 @@ pub struct Plan {
     pub unstable: BTreeMap<ServiceKey, Vec<(u32, Slot)>>,
     /// The backends that leave.
     pub leaving: BTreeMap<(ServiceKey, slot::Index), Endpoint>,
+    /// By what addresses backends are checked through the packet path.
+    pub aliases: Aliases,
     /// The slots that change hands, by service; without those of new rings.
     pub moved: BTreeMap<ServiceKey, u64>,
 }
@@ -115,6 +123,7 @@ pub fn plan(
             Some(ring) if ring.matches(&pool, hash_key) => ring.clone(),
             _ => pool.build_ring(hash_key, rehashed, &slots)?,
         };
+        draft.probe(&pool, service, &desired.settings.probes);
         draft.append(&mut pool);
         let _: Option<Ring> = draft.rings.insert(*key, ring);
     }
@@ -136,6 +145,8 @@ struct Draft {
     rings: Rings,
     unstable: BTreeMap<ServiceKey, Vec<(u32, Slot)>>,
     leaving: BTreeMap<(ServiceKey, slot::Index), Endpoint>,
+    probes: BTreeMap<u32, Probe>,
+    aliases: Aliases,
     moved: BTreeMap<ServiceKey, u64>,
 }
 
@@ -189,6 +200,13 @@ impl Draft {
         self.last.append(&mut pool.frees);
     }
 
+    fn probe(&mut self, pool: &Pool, service: &Service, settings: &ProbeSettings) {
+        for probe::Probed { endpoint, place, alias, probe } in probe::all(pool, service, settings) {
+            let _: Option<Probe> = self.probes.insert(place, probe);
+            let _: Option<Addr> = self.aliases.insert((pool.key, endpoint), alias);
+        }
+    }
+
     fn finish(mut self, replies: &BTreeMap<ReplyKey, Reply>, kept: &Actual) -> Plan {
         for (key, reply) in changed(replies, &kept.replies) {
             self.first.push(Op::PutReply(*key, *reply));
@@ -196,11 +214,13 @@ impl Draft {
         for key in gone(replies, &kept.replies) {
             self.last.push(Op::RemoveReply(*key));
         }
-        let mut ops = self.first;
-        ops.append(&mut self.services);
-        ops.append(&mut self.last);
-        let Self { rings, unstable, leaving, moved, .. } = self;
-        Plan { ops, rings, unstable, leaving, moved }
+        let Self { first: mut ops, mut services, mut last, probes, .. } = self;
+        ops.append(&mut services);
+        ops.extend(changed(&probes, &kept.probes).map(|(place, it)| Op::PutProbe(*place, *it)));
+        ops.extend(gone(&probes, &kept.probes).copied().map(Op::RemoveProbe));
+        ops.append(&mut last);
+        let Self { rings, unstable, leaving, aliases, moved, .. } = self;
+        Plan { ops, rings, unstable, leaving, aliases, moved }
     }
 }
 

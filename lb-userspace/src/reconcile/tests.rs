@@ -8,6 +8,7 @@ use lb_common::{
     flow::{Choice, Moment},
     hash::HashKey,
     layout,
+    probe::ProbeSettings,
     route::{NextHop, VlanTag},
     service::{DownPolicy, ForwardMode, ReplyKey, ServiceKey},
     settings::{AnswerRates, Settings, Stages, TunnelSource},
@@ -62,6 +63,7 @@ pub(super) fn desired(services: BTreeMap<ServiceKey, Service>) -> Desired {
             answers: AnswerRates { echo: 0, error: 0, reset: 0, padding: 0 },
             tunnel4: TunnelSource::NONE,
             tunnel6: TunnelSource::NONE,
+            probes: ProbeSettings::NONE,
         },
         services,
         routes: BTreeMap::new(),
@@ -91,6 +93,7 @@ pub(super) fn service_of(
         gue_port: Port::new(6080),
         backends,
         leaving: BTreeMap::new(),
+        probes: BTreeMap::new(),
     }
 }
 
@@ -338,4 +341,40 @@ fn what_does_not_fit_is_refused_before_any_write() {
          raise limits.slots"
     );
     assert!(reconciler.dataplane().log.is_empty());
+}
+
+#[test]
+fn an_alias_follows_its_backend_and_goes_with_it() {
+    let source = Addr::from_v4([10, 0, 0, 1]);
+    let aliases = lb_common::probe::Aliases(Addr::from_v4([240, 0, 0, 0]));
+    let probed = |hosts: std::ops::Range<u8>| {
+        let mut service = service(hosts);
+        let probe = crate::desired::Probe { source, patience: 500 };
+        service.probes = service.backends.keys().map(|endpoint| (*endpoint, probe)).collect();
+        let mut desired = desired([(vip(1), service)].into());
+        desired.settings.probes = ProbeSettings {
+            aliases4: aliases,
+            answers: NextHop { interface: 9, ..NextHop::UNRESOLVED },
+            ..ProbeSettings::NONE
+        };
+        desired
+    };
+    let mut reconciler = Reconciler::new(Fake::new(LIMITS));
+    // The block of eight is left for a larger one.
+    for hosts in [1..3, 1..20, 2..20, 5..6] {
+        let _ = reconciler.sync(&probed(hosts.clone())).unwrap();
+        let actual = reconciler.actual().unwrap();
+        assert_eq!(actual.probes.len(), hosts.len());
+        for host in hosts {
+            let endpoint = endpoint(host, ForwardMode::L2);
+            let (place, _) = actual.pool(&vip(1))[&endpoint];
+            assert_eq!(reconciler.alias(&vip(1), endpoint), Some(aliases.of(place)));
+            let probe = actual.probes[&place];
+            assert_eq!((probe.vip, probe.source, probe.patience), (vip(1).vip, source, 500));
+            assert_eq!(probe.service, actual.services[&vip(1)]);
+        }
+    }
+    let _ = reconciler.sync(&desired([(vip(1), service(2..3))].into())).unwrap();
+    assert_eq!(reconciler.actual().unwrap().probes, BTreeMap::new());
+    assert_eq!(reconciler.alias(&vip(1), endpoint(2, ForwardMode::L2)), None);
 }

@@ -3,6 +3,7 @@
 mod dump;
 mod keep;
 pub mod netlink;
+pub mod probe;
 mod requests;
 
 use std::{

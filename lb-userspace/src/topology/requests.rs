@@ -122,6 +122,16 @@ impl Requests {
         self.ask("keep a neighbour resolved", flags, NewNeighbour(neighbour)).await.map(drop)
     }
 
+    /// Makes a change.
+    pub(super) async fn change(
+        &mut self,
+        what: &'static str,
+        flags: u16,
+        request: RouteNetlinkMessage,
+    ) -> Result<(), Error> {
+        self.ask(what, flags, request).await.map(drop)
+    }
+
     async fn ask(
         &mut self,
         what: &'static str,

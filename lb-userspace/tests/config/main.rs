@@ -11,7 +11,7 @@ use lb_common::{
 };
 use lb_userspace::config::{
     Answers, AttachMode, CheckKind, DEFAULT_RING_SIZE, DEFAULT_SEED, Flap, Limits, Mysql, Pattern,
-    Tls, Udp,
+    Through, Tls, Udp,
     file::{self, Error, KEYS, Loaded},
     validate::Problem,
 };
@@ -61,6 +61,9 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.node.pin_dir.to_str(), Some("/sys/fs/bpf/lb"));
     assert_eq!(config.node.seed, DEFAULT_SEED);
     assert_eq!(config.node.tunnel_source, []);
+    let defaults = [("240.0.0.0", 12), ("fd6c:6270:726f:6265::", 96)];
+    let defaults = defaults.map(|(ip, length)| Prefix::new(ip.parse().expect("valid"), length));
+    assert!(config.node.probe_aliases.iter().copied().map(Some).eq(defaults));
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.answers, Answers { echo: 1000, errors: 1000, resets: 10_000 });
     let service = &config.services[0];
@@ -139,6 +142,25 @@ fn every_type_of_check_can_be_configured() {
     );
     let exec = kind("type = 'exec'\ncommand = ['/bin/check', '-v']");
     assert_eq!(exec, CheckKind::Exec { command: vec!["/bin/check".into(), "-v".into()] });
+}
+
+#[test]
+fn checks_go_the_way_of_clients_packets_where_that_tells_more() {
+    let through = |service: &str, check: &str| {
+        let text = [NODE, service, "check = { ", check, " }\n"].concat();
+        let Loaded { config, .. } = file::parse(&text, "lb.toml").expect("valid");
+        let blocks: Vec<_> = config.probe_blocks().collect();
+        let through = config.services[0].check.as_ref().map(|check| check.through);
+        assert_eq!(blocks.len(), usize::from(through == Some(Through::Datapath)));
+        through
+    };
+    let (datapath, direct) = (Some(Through::Datapath), Some(Through::Direct));
+    assert_eq!(through(SERVICE, "type = 'tcp'"), datapath);
+    assert_eq!(through(SERVICE, "type = 'tcp', through = 'direct'"), direct);
+    assert_eq!(through(SERVICE, "type = 'udp', expect = 'hello'"), datapath);
+    assert_eq!(through(SERVICE, "type = 'udp'"), direct);
+    assert_eq!(through(NAT, "type = 'tcp'"), direct);
+    assert_eq!(through(NAT, "type = 'tcp', through = 'direct'"), direct);
 }
 
 #[test]

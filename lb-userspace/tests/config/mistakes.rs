@@ -43,7 +43,7 @@ pub(crate) const KEYS_AND_TYPES: &[Case] = &[
         &[NODE, "color = 'red'\n"],
         &[
             "4: node.color: unknown key; remove it; known here: interfaces, mode, runtime_dir, pin_dir, \
-         seed, tunnel_source, watchdog",
+         seed, tunnel_source, probe_aliases, watchdog",
         ],
     ),
     Case(
@@ -221,6 +221,29 @@ pub(crate) const RULES: &[Case] = &[
         &[
             "4: node.runtime_dir: \"run/lb\" is not an absolute path; begin it with `/`",
             "5: node.pin_dir: \"\" is not an absolute path; begin it with `/`",
+        ],
+    ),
+    Case(
+        &[NODE, "probe_aliases = ['10.64.0.0/16', '10.65.0.0/16']\n"],
+        &[
+            "4: node.probe_aliases[1]: another IPv4 prefix stands before it; name at most one of each \
+           family",
+        ],
+    ),
+    Case(
+        &[
+            NODE,
+            "probe_aliases = ['192.0.2.0/24', 'fd00::/127']\n",
+            SERVICE,
+            "check.type = 'tcp'\nbackend = [{ address = '192.0.2.66' }]\n",
+        ],
+        &[
+            "4: node.probe_aliases: 192.0.2.0/24 is too small: 16384 backends need 16387 addresses; \
+             use a shorter prefix, or lower `limits.backends`",
+            "4: node.probe_aliases: 192.0.2.0/24 has 192.0.2.10 of the VIP of `web`; use a prefix that \
+             nothing on this network has",
+            "4: node.probe_aliases: 192.0.2.0/24 has 192.0.2.66 of the backend `web/192.0.2.66`; use a \
+             prefix that nothing on this network has",
         ],
     ),
     Case(

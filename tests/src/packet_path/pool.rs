@@ -15,6 +15,7 @@ use lb_common::{
     flow::{Flow, FlowKey, Pending},
     fragment::{FragmentFlow, FragmentKey},
     names,
+    probe::{ProbeKey, ProbeNote},
 };
 use lb_userspace::{dataplane::kernel::Kernel, reconcile::Reconciler};
 
@@ -55,6 +56,7 @@ fn wipe(kernel: &mut Kernel) -> Result<(), MapError> {
         match name.as_str() {
             names::FLOWS => empty::<FlowKey, Flow>(Map::HashMap(data()?))?,
             names::PENDING => empty::<FlowKey, Pending>(Map::LruHashMap(data()?))?,
+            names::PROBE_FLOWS => empty::<ProbeKey, ProbeNote>(Map::LruHashMap(data()?))?,
             names::FRAGMENTS => empty::<FragmentKey, FragmentFlow>(Map::LruHashMap(data()?))?,
             names::CLOCK | names::FLOW_COUNTS => zero(data()?, info.max_entries())?,
             names::ANSWERS => full(data()?, info.max_entries())?,
@@ -62,7 +64,7 @@ fn wipe(kernel: &mut Kernel) -> Result<(), MapError> {
         }
         let _: bool = wiped.insert(name);
     }
-    assert_eq!(wiped.len(), 6, "some maps of the program are not known: {wiped:?}");
+    assert_eq!(wiped.len(), 7, "some maps of the program are not known: {wiped:?}");
     Ok(())
 }
 

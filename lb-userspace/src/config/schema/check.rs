@@ -3,20 +3,32 @@
 use std::time::Duration;
 
 use hyper::Method;
+use lb_common::service::ForwardMode;
 
 use crate::config::{
-    Check, CheckKind, Flap, Http, Mysql, Pattern, Tls, Udp,
+    Check, CheckKind, Flap, Http, Mysql, Pattern, Through, Tls, Udp,
     document::{Reported, Table},
     value::{self, Fault},
 };
 
 /// The keys that any type of check has.
-const COMMON: &[&str] =
-    &["type", "port", "interval", "fast_interval", "timeout", "rise", "fall", "slow_start", "flap"];
+const COMMON: &[&str] = &[
+    "type",
+    "through",
+    "port",
+    "interval",
+    "fast_interval",
+    "timeout",
+    "rise",
+    "fall",
+    "slow_start",
+    "flap",
+];
 
 /// All keys.
 pub(in crate::config) const CHECK: &[&str] = &[
     "type",
+    "through",
     "port",
     "interval",
     "fast_interval",
@@ -105,9 +117,14 @@ impl Type {
     }
 }
 
-/// Reads the table.
-pub(super) fn check(table: &Table<'_>) -> Result<Check, Reported> {
+/// Reads the table of a service with this mode.
+pub(super) fn check(table: &Table<'_>, mode: ForwardMode) -> Result<Check, Reported> {
     let kind = kind(table);
+    let is_deaf = kind.as_ref().is_ok_and(CheckKind::takes_silence);
+    // Behind nat, the backend's own address is what clients' packets go to.
+    let is_direct = mode == ForwardMode::NAT || is_deaf;
+    let usual = if is_direct { Through::Direct } else { Through::Datapath };
+    let through = table.or("through", usual, value::check::through);
     let port = table.optional("port", value::port);
     let interval = table.or("interval", Duration::from_secs(1), value::duration);
     let fast_interval = table.optional("fast_interval", value::duration);
@@ -118,6 +135,7 @@ pub(super) fn check(table: &Table<'_>) -> Result<Check, Reported> {
     let flap = table.table("flap", FLAP).and_then(|table| flap(&table));
     Ok(Check {
         kind: kind?,
+        through: through?,
         port: port?,
         interval: interval?,
         fast_interval: fast_interval?.unwrap_or(interval?),

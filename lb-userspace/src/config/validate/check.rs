@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use hyper::Method;
-use lb_common::service::Ports;
+use lb_common::service::{ForwardMode, Ports};
 
 use super::Problem;
 use crate::config::{
-    Agent, Check, CheckKind, Flap, Http, Mysql, Udp,
+    Agent, Check, CheckKind, Flap, Http, Mysql, Service, Through, Udp,
     value::{Fault, not_a_port},
 };
 
@@ -19,12 +19,13 @@ const DATAGRAM_MAX: usize = 65_507;
 /// A rule that is broken: the key within the check, what is wrong, what to do.
 type Broken = (&'static str, String, String);
 
-/// The rules of a check; `key` is its table.
-pub(super) fn check(key: &str, check: &Check, ports: Ports) -> Vec<Problem> {
-    let Check { kind, port, interval, fast_interval, timeout, rise, fall, slow_start, flap } =
-        check;
+/// The rules of a service's check; `key` is its table.
+pub(super) fn check(key: &str, check: &Check, service: &Service) -> Vec<Problem> {
+    let Check { kind, through, port, interval, fast_interval, timeout, .. } = check;
+    let Check { rise, fall, slow_start, flap, .. } = check;
     let mut broken = self::kind(kind);
-    broken.extend(self::port(*port, kind, ports));
+    broken.extend(self::through(*through, kind, service.forward));
+    broken.extend(self::port(*port, kind, service.ports));
     broken.extend(times(*interval, *fast_interval, *timeout));
     for (name, number) in [("rise", rise), ("fall", fall)] {
         if *number == 0 {
@@ -96,6 +97,21 @@ fn http(Http { method, path, body, .. }: &Http) -> Vec<Broken> {
         broken.push(say("method", "the answer to HEAD has no body", "use \"GET\""));
     }
     broken
+}
+
+/// Behind nat, packets go to the backend's own address anyway, and its answers to all lead back
+/// through the node. Errors of ICMP do not come back through the packet path.
+fn through(through: Through, kind: &CheckKind, mode: ForwardMode) -> Option<Broken> {
+    let message = if mode == ForwardMode::NAT {
+        "a nat backend has no VIP: its checks go to its own address"
+    } else if kind.takes_silence() {
+        "without `expect` only a refusal is a failure, and that does not come back this way"
+    } else {
+        return None;
+    };
+    let remedy =
+        if mode == ForwardMode::NAT { "remove it" } else { "add `expect`, or write \"direct\"" };
+    (through == Through::Datapath).then(|| say("through", message, remedy))
 }
 
 /// Of a service with every port, none is the backend's own.

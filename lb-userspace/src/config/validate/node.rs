@@ -16,7 +16,8 @@ const SOCKET_PATH_MAX: usize = 107;
 
 pub(super) fn check(node: &Node) -> Vec<Problem> {
     let mut problems = interfaces(&node.interfaces);
-    problems.extend(tunnel_source(&node.tunnel_source));
+    problems.extend(prefixes("tunnel_source", &node.tunnel_source));
+    problems.extend(prefixes("probe_aliases", &node.probe_aliases));
     problems.extend(node.watchdog.and_then(watchdog));
     for (key, path) in [("node.runtime_dir", &node.runtime_dir), ("node.pin_dir", &node.pin_dir)] {
         problems.extend(directory(key, path));
@@ -72,8 +73,9 @@ fn is_interface_name(name: &str) -> bool {
         && !name.contains(|c: char| c == '/' || c == ':' || c == '\0' || c.is_whitespace())
 }
 
-fn tunnel_source(prefixes: &[Prefix]) -> Vec<Problem> {
-    let key = |index: usize| format!("node.tunnel_source[{index}]");
+/// At most one prefix of each family, of hosts' addresses.
+fn prefixes(key: &str, prefixes: &[Prefix]) -> Vec<Problem> {
+    let key = |index: usize| format!("node.{key}[{index}]");
     let mut problems = Vec::new();
     for (index, prefix) in prefixes.iter().enumerate() {
         problems.extend(host(|| key(index), prefix.address.to_ip()));

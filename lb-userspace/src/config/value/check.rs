@@ -10,7 +10,13 @@ use regex::bytes::Regex;
 use tokio_rustls::rustls::pki_types::ServerName;
 use toml::de::DeValue;
 
-use super::{Fault, integer, string, text};
+use super::{Fault, choice, integer, string, text};
+use crate::config::Through;
+
+/// Which way checks go.
+pub(in crate::config) fn through(value: &DeValue<'_>) -> Result<Through, Fault> {
+    choice(value, &[("datapath", Through::Datapath), ("direct", Through::Direct)])
+}
 
 /// The method of a request.
 pub(in crate::config) fn method(value: &DeValue<'_>) -> Result<Method, Fault> {

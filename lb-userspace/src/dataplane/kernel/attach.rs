@@ -30,25 +30,47 @@ pub struct Interface {
 }
 
 /// Attaches the program to all interfaces and detaches it from others that are pinned here.
-///
-/// An interface that has a live link keeps it: the link's program is replaced in place, so that
-/// no packet passes by unseen (and no driver resets its rings).
 pub(crate) fn all(
     program: &mut Xdp,
     interfaces: &[Interface],
     mode: AttachMode,
     dir: &Path,
 ) -> Result<(), Error> {
+    let patience = release_others(interfaces, mode, dir)?;
+    each(program, interfaces, mode, dir, patience)
+}
+
+/// Detaches whatever is pinned here from other interfaces; gives how long to wait for one of them that
+/// is to be attached to in the other mode.
+pub(crate) fn release_others<'a>(
+    interfaces: impl IntoIterator<Item = &'a Interface>,
+    mode: AttachMode,
+    dir: &Path,
+) -> Result<Duration, Error> {
     let wanted: Vec<PathBuf> =
-        interfaces.iter().map(|interface| pin(dir, mode, &interface.name)).collect();
+        interfaces.into_iter().map(|interface| pin(dir, mode, &interface.name)).collect();
     let links = pins::links(dir)?;
     let stale: Vec<_> = links.into_iter().filter(|link| !wanted.contains(link)).collect();
     for link in &stale {
         pins::unpin(link)?;
     }
-    let patience = if stale.is_empty() { Duration::ZERO } else { RELEASE };
-    for (interface, pin) in interfaces.iter().zip(&wanted) {
-        one(program, interface, mode, pin, patience).map_err(|source| Error::Attach {
+    Ok(if stale.is_empty() { Duration::ZERO } else { RELEASE })
+}
+
+/// Attaches the program to interfaces.
+///
+/// An interface that has a live link keeps it: the link's program is replaced in place, so that
+/// no packet passes by unseen (and no driver resets its rings).
+pub(crate) fn each(
+    program: &mut Xdp,
+    interfaces: &[Interface],
+    mode: AttachMode,
+    dir: &Path,
+    patience: Duration,
+) -> Result<(), Error> {
+    for interface in interfaces {
+        let pin = pin(dir, mode, &interface.name);
+        one(program, interface, mode, &pin, patience).map_err(|source| Error::Attach {
             interface: interface.name.clone(),
             reason: reason(&source, &interface.name, mode),
         })?;

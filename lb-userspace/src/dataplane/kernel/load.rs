@@ -13,7 +13,7 @@ use super::{Error, drop_log};
 use crate::config::Limits;
 
 /// The entries of each map that the configuration decides, with its key.
-fn sizes(limits: &Limits) -> [(&'static str, u32, &'static str); 10] {
+fn sizes(limits: &Limits) -> [(&'static str, u32, &'static str); 11] {
     let Limits { services, backends, slots, routes, denied, flows, pending } = *limits;
     // Place 0 is never used, so that index 0 can mean "none".
     let places = backends.saturating_add(1);
@@ -23,6 +23,7 @@ fn sizes(limits: &Limits) -> [(&'static str, u32, &'static str); 10] {
         (names::FLOWS, flows, "flows"),
         (names::PENDING, pending, "pending"),
         (names::BACKENDS, places, "backends"),
+        (names::PROBES, places, "backends"),
         (names::REPLIES, backends, "backends"),
         (names::TRAFFIC, places, "backends"),
         (names::RINGS, slots.div_ceil(2), "slots"),
@@ -150,11 +151,13 @@ pub(super) fn took_over(settings: &Settings, pins: Option<&Path>) -> Result<bool
     }
 }
 
-/// Has the kernel verify and load one of the object's programs.
+/// Has the kernel verify and load one of the object's programs, once.
 pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, Error> {
     let refused = |cause| Error::Program { name, cause: Box::new(cause) };
     let program: &mut Xdp =
         ebpf.program_mut(name).ok_or(Error::Missing(name))?.try_into().map_err(refused)?;
-    program.load().map_err(refused)?;
+    if program.fd().is_err() {
+        program.load().map_err(refused)?;
+    }
     Ok(program)
 }

@@ -2,11 +2,11 @@
 
 use std::{
     marker::PhantomData,
-    os::fd::AsFd,
     ptr::NonNull,
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use aya::maps::MapData;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// A mapping of an array map made with `BPF_F_MMAPABLE` as a row of `T`, which are whole words.
@@ -16,6 +16,8 @@ pub(super) struct Mapped<T> {
     words: NonNull<AtomicU32>,
     entries: u32,
     values: PhantomData<T>,
+    /// The object's programs name their maps by descriptors, and some are loaded later.
+    _map: MapData,
 }
 
 // SAFETY: the mapping belongs to this value and is only reached through atomics.
@@ -25,7 +27,7 @@ impl<T: aya::Pod> Mapped<T> {
     const WORDS: usize = size_of::<T>() / 4;
 
     /// Maps all `entries` of a map.
-    pub(super) fn new(map: impl AsFd, entries: u32) -> std::io::Result<Self> {
+    pub(super) fn new(map: MapData, entries: u32) -> std::io::Result<Self> {
         const { assert!(size_of::<T>().is_multiple_of(4)) };
         let len = Self::bytes(entries);
         // SAFETY: a fresh mapping of the map's memory, at an address of the kernel's choice.
@@ -35,12 +37,12 @@ impl<T: aya::Pod> Mapped<T> {
                 len,
                 ProtFlags::READ | ProtFlags::WRITE,
                 MapFlags::SHARED,
-                map,
+                map.fd(),
                 0,
             )
         }?;
         let words = NonNull::new(start.cast()).ok_or(std::io::ErrorKind::Other)?;
-        Ok(Self { words, entries, values: PhantomData })
+        Ok(Self { words, entries, values: PhantomData, _map: map })
     }
 
     fn bytes(entries: u32) -> usize {

@@ -25,6 +25,7 @@ use lb_common::{
     backend::Backend,
     flow::FlowKey,
     names,
+    probe::Probe,
     route::{NextHop, Prefix},
     settings::Settings,
     slot::Slot,
@@ -55,6 +56,7 @@ pub struct Kernel {
     services: services::Table,
     rings: Mapped<u32>,
     backends: Mapped<Backend>,
+    probes: Mapped<Probe>,
     replies: replies::Table,
     routes: LpmTrie<MapData, Addr, NextHop>,
     devices: DevMapHash<MapData>,
@@ -81,6 +83,7 @@ impl Kernel {
             services: services::Table::new(lines).map_err(|services::Full| full())?,
             rings: mmap(&mut ebpf, names::RINGS, limits.slots)?,
             backends: mmap(&mut ebpf, names::BACKENDS, limits.backends.saturating_add(1))?,
+            probes: mmap(&mut ebpf, names::PROBES, limits.backends.saturating_add(1))?,
             replies: replies::Table::take(&mut ebpf)?,
             routes: take(&mut ebpf, names::ROUTES)?,
             devices: take(&mut ebpf, names::DEVICES)?,
@@ -110,15 +113,25 @@ impl Kernel {
         DropLog::of(&mut self.ebpf)
     }
 
-    /// Attaches the program to all interfaces by links pinned in `pins`, and detaches it from
-    /// interfaces that are not among them any more.
+    /// The program of the probe link's far end, verified with the first call, for
+    /// `BPF_PROG_TEST_RUN`.
+    pub fn probe_program(&mut self) -> Result<&mut Xdp, Error> {
+        load::program(&mut self.ebpf, names::PROBE_PROGRAM)
+    }
+
+    /// Attaches the programs by links pinned in `pins`, the node's own to all interfaces and another to
+    /// the far end of the probe link, and detaches them from interfaces that are not among them any more.
     pub fn attach(
         &mut self,
         interfaces: &[Interface],
+        probe: Option<&Interface>,
         mode: AttachMode,
         pins: &Path,
     ) -> Result<(), Error> {
-        attach::all(self.program()?, interfaces, mode, pins)
+        let patience = attach::release_others(interfaces.iter().chain(probe), mode, pins)?;
+        attach::each(self.program()?, interfaces, mode, pins, patience)?;
+        let Some(far) = probe else { return Ok(()) };
+        attach::each(self.probe_program()?, std::slice::from_ref(far), mode, pins, patience)
     }
 }
 
@@ -142,7 +155,9 @@ impl Dataplane for Kernel {
     }
 
     fn read(&self) -> Result<Actual, Error> {
+        let used = |place| self.probes.load(place).filter(|it| !it.is_free()).map(|it| (place, it));
         Ok(Actual {
+            probes: (1..self.probes.len()).filter_map(used).collect(),
             replies: self.replies.read()?,
             routes: collect(
                 self.routes.iter().map(|entry| entry.map(|(key, hop)| (prefix(&key), hop))),
@@ -187,6 +202,12 @@ impl Dataplane for Kernel {
             }
             Op::FreeBackend(place) => {
                 self.backends.store(*place, &Backend::FREE).ok_or_else(|| beyond(names::BACKENDS))
+            }
+            Op::PutProbe(place, probe) => {
+                self.probes.store(*place, probe).ok_or_else(|| beyond(names::PROBES))
+            }
+            Op::RemoveProbe(place) => {
+                self.probes.store(*place, &Probe::FREE).ok_or_else(|| beyond(names::PROBES))
             }
             Op::ResetTraffic(counter) => self.reset_traffic(*counter),
             Op::WriteSlots(slots) => slots.iter().try_for_each(|(place, slot)| {
@@ -280,7 +301,7 @@ fn mmap<T: aya::Pod>(
     let Map::Array(data) = ebpf.take_map(name).ok_or(Error::Missing(name))? else {
         return Err(Error::Missing(name));
     };
-    Mapped::new(data.fd(), entries)
+    Mapped::new(data, entries)
         .map_err(|cause| Error::Io { what: format!("mmap the map {name}"), cause })
 }
 

@@ -292,3 +292,45 @@ fn agents_scale_weights_and_take_backends_out() {
     assert_eq!(conditions(&[(11, "drain")]), [Condition::WITHDRAWN, up], "one of one");
     assert_eq!(pool_with("", &[], &[(11, "down")])[0].2, up, "an agent that is not configured");
 }
+
+/// The topology with the probe link (8, 9).
+fn topology_with_probe_link() -> Topology {
+    let mut topology = topology();
+    let near = Link { mac: Mac([8; 6]), ..link("lb-probe0", &["240.0.0.1"]) };
+    let far = Link { mac: Mac([9; 6]), ..link("lb-probe1", &[]) };
+    topology.links.extend([(8, near), (9, far)]);
+    topology
+}
+
+#[test]
+fn checks_through_the_packet_path_come_from_the_link_to_the_backend() {
+    let pool = "forward = 'ipip'\nbackend = [{ address = '10.0.0.11' }, { address = '10.7.0.11' }, \
+                { address = '10.8.0.11' }]\n";
+    let checked = |check: &str| {
+        let check = format!("check = {{ type = 'tcp', timeout = '200ms'{check} }}\n");
+        let config = config(&[service("web", "80", pool), check].concat());
+        desired(&config, &topology_with_probe_link())
+    };
+    let found = checked("");
+    let sources: Vec<_> = found.services.values().flat_map(|it| it.probes.values()).collect();
+    let expected = ["10.0.0.1", "10.7.0.1", "10.0.0.1"];
+    let expected =
+        expected.map(|own| super::super::Probe { source: ip(own).into(), patience: 200 });
+    assert!(sources.into_iter().eq(&expected), "{found:?}");
+    let probes = found.settings.probes;
+    let answers = NextHop {
+        interface: 9,
+        destination: Mac([8; 6]),
+        source: Mac([9; 6]),
+        ..NextHop::UNRESOLVED
+    };
+    assert_eq!(probes.answers, answers);
+    assert_eq!(probes.aliases4.own(), ip("240.0.0.1").into());
+    assert_eq!(found.settings.stages, Stages::PROBES);
+    assert!(found.devices.contains(&9));
+
+    let direct = checked(", through = 'direct'");
+    assert_eq!(direct.settings.probes, ProbeSettings::NONE);
+    assert!(direct.services.values().all(|service| service.probes.is_empty()));
+    assert_eq!(direct.settings.stages, Stages::NONE);
+}

@@ -120,7 +120,7 @@ fn publish(key: TargetKey, line: Line, publisher: &watch::Sender<Arc<View>>) {
 /// Asks once; `None` if no whole line comes.
 async fn ask(key: TargetKey, agent: &Agent) -> Result<Option<Line>, Failure> {
     let address = agent.address.unwrap_or(key.backend.ip());
-    let peer = Peer { address: SocketAddr::new(address, agent.port) };
+    let peer = Peer::direct(SocketAddr::new(address, agent.port));
     let mut stream = peer.connect().await?;
     if !agent.send.is_empty() {
         stream.write_all(agent.send.as_bytes()).await.map_err(Failure::Connect)?;

@@ -38,7 +38,11 @@ impl Pings {
             IcmpPacket::V4(it) => (it.get_icmp_type().0, REPLY4, it.get_source().into()),
             IcmpPacket::V6(it) => (it.get_icmpv6_type().0, REPLY6, it.get_source().into()),
         };
-        if kind == reply { Ok("echo".into()) } else { Err(Failure::IcmpError { kind, from }) }
+        if kind == reply {
+            return Ok("echo".into());
+        }
+        let from = if from == host { peer.name } else { from };
+        Err(Failure::IcmpError { kind, from })
     }
 
     fn client(&self, host: IpAddr) -> std::io::Result<&Client> {

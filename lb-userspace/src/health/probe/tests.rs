@@ -2,6 +2,8 @@ mod exec;
 mod tls;
 mod udp;
 
+use std::net::SocketAddr;
+
 use hyper::{Method, header::HeaderValue};
 use lb_common::{
     addr::{Addr, Port, Protocol},
@@ -14,7 +16,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::config::{Flap, Http, Mysql, Pattern, Tls, Udp};
+use crate::config::{Flap, Http, Mysql, Pattern, Through, Tls, Udp};
 
 fn key(vip: &str, port: u16, backend: SocketAddr) -> TargetKey {
     let vip = Addr::from(vip.parse::<IpAddr>().unwrap());
@@ -25,6 +27,7 @@ fn check(kind: CheckKind, timeout_ms: u64) -> Check {
     let interval = Duration::from_secs(60);
     Check {
         kind,
+        through: Through::Direct,
         port: None,
         interval,
         fast_interval: interval,
@@ -54,7 +57,7 @@ fn get(path: &str) -> CheckKind {
 
 async fn probe(key: TargetKey, check: &Check) -> Outcome {
     let names = ("web".into(), "web1".into());
-    let target = Target { names, check: Arc::new(check.clone()), initially_up: true };
+    let target = Target { names, check: Arc::new(check.clone()), alias: None, initially_up: true };
     Network::default().probe(key, Arc::new(target)).await
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn handshake(
 ) -> Result<TlsStream<TcpStream>, Failure> {
     let mut config = config(tls).await?;
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    let name = tls.server_name.clone().unwrap_or_else(|| ServerName::from(peer.address.ip()));
+    let name = tls.server_name.clone().unwrap_or_else(|| ServerName::from(peer.name));
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(Failure::Tls)
 }
 

@@ -7,7 +7,7 @@ use lb_common::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{CheckKind, Flap};
+use crate::config::{CheckKind, Flap, Through};
 
 const INTERVAL: Duration = Duration::from_secs(2);
 
@@ -26,6 +26,7 @@ fn key(host: u16) -> TargetKey {
 fn check(rise: u32, fall: u32) -> Check {
     Check {
         kind: CheckKind::Tcp,
+        through: Through::Direct,
         port: None,
         interval: INTERVAL,
         fast_interval: INTERVAL,

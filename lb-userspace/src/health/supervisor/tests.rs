@@ -13,7 +13,7 @@ use lb_common::{
 use tokio::time::sleep;
 
 use super::*;
-use crate::config::{Check, CheckKind, Flap};
+use crate::config::{Check, CheckKind, Flap, Through};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -70,6 +70,7 @@ fn key(host: u16) -> TargetKey {
 fn target(initially_up: bool) -> Target {
     let check = Check {
         kind: CheckKind::Tcp,
+        through: Through::Direct,
         port: None,
         interval: INTERVAL,
         fast_interval: INTERVAL,
@@ -79,7 +80,12 @@ fn target(initially_up: bool) -> Target {
         slow_start: Duration::ZERO,
         flap: Flap::default(),
     };
-    Target { names: ("web".into(), "web1".into()), check: Arc::new(check), initially_up }
+    Target {
+        names: ("web".into(), "web1".into()),
+        check: Arc::new(check),
+        alias: None,
+        initially_up,
+    }
 }
 
 fn targets(hosts: impl IntoIterator<Item = u16>) -> Arc<Targets> {

@@ -111,6 +111,17 @@ impl Pool {
             .extend(stale.filter(|place| actual.backends.contains_key(place)).map(Op::FreeBackend));
     }
 
+    /// The service's entry as it will be.
+    pub(super) fn entry(&self) -> &service::Service {
+        &self.new
+    }
+
+    /// The backends' lines as they will be, by place.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (u32, &Backend)> {
+        let base = self.new.backend_base;
+        self.backends.iter().map(move |(&index, line)| (base + u32::from(index), line))
+    }
+
     /// The backends that leave.
     pub(super) fn leaving(&self) -> impl Iterator<Item = ((ServiceKey, slot::Index), Endpoint)> {
         let leaves = |line: &Backend| line.condition.contains(Condition::LEAVING);

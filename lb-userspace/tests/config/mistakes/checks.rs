@@ -1,7 +1,7 @@
 //! Bad checks, and bad keys of what happens when checks fail.
 
 use super::Case;
-use crate::{NODE, SERVICE};
+use crate::{NAT, NODE, SERVICE};
 
 pub(crate) const CHECKS: &[Case] = &[
     Case(
@@ -115,6 +115,24 @@ pub(crate) const CHECKS: &[Case] = &[
             "16: service[0].check.flap.max_hold: 1m is less than the hold of 2m; lengthen it, or \
              shorten `hold`",
         ],
+    ),
+    Case(
+        &[NODE, NAT, "check = { type = 'tcp', through = 'datapath' }\n"],
+        &[
+            "9: service[0].check.through: a nat backend has no VIP: its checks go to its own address; \
+             remove it",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "check = { type = 'udp', through = 'datapath', send = 'hello' }\n"],
+        &[
+            "9: service[0].check.through: without `expect` only a refusal is a failure, and that does \
+             not come back this way; add `expect`, or write \"direct\"",
+        ],
+    ),
+    Case(
+        &[NODE, SERVICE, "check = { type = 'tcp', through = 'vip' }\n"],
+        &["9: service[0].check.through: `vip` is not known here; use \"datapath\" or \"direct\""],
     ),
     Case(
         &[NODE, SERVICE, "panic = 30\n"],

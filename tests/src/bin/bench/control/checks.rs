@@ -18,7 +18,7 @@ use lb_common::{
     service::ServiceKey,
 };
 use lb_userspace::{
-    config::{Check, CheckKind, Flap},
+    config::{Check, CheckKind, Flap, Through},
     health::{
         Target, TargetKey, Targets,
         probe::{Network, Prober},
@@ -144,6 +144,7 @@ fn targets(ports: &[u16]) -> Targets {
         ServiceKey::new(lb_common::addr::Addr::from_v4(vip), Port::new(80), Protocol::TCP);
     let check = Arc::new(Check {
         kind: CheckKind::Tcp,
+        through: Through::Direct,
         port: None,
         interval: INTERVAL,
         fast_interval: INTERVAL,
@@ -158,7 +159,7 @@ fn targets(ports: &[u16]) -> Targets {
         let port = ports[(number % PORTS) as usize];
         let key = TargetKey { service, backend: SocketAddr::from((address, port)) };
         let names = ("web".to_owned(), format!("web{number}"));
-        (key, Target { names, check: check.clone(), initially_up: false })
+        (key, Target { names, check: check.clone(), alias: None, initially_up: false })
     };
     (0..BACKENDS).map(target).collect()
 }

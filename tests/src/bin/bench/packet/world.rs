@@ -10,6 +10,7 @@ use lb_common::{
     checksum::Delta,
     hash::HashKey,
     layout,
+    probe::ProbeSettings,
     route::{NextHop, Prefix, VlanTag},
     service::{DownPolicy, ForwardMode, Reply, ReplyKey, Service, ServiceKey},
     settings::{AnswerRates, Settings, Stages, TunnelSource},
@@ -132,6 +133,7 @@ fn settings(spec: &Spec, limits: &Limits) -> Settings {
         answers: AnswerRates { echo: 1000, error: 1000, reset: 1000, padding: 0 },
         tunnel4: source([10, 255, 0, 0].into(), 16),
         tunnel6: source([0xfd00, 0xff, 0, 0, 0, 0, 0, 0].into(), 64),
+        probes: ProbeSettings::NONE,
     }
 }
 
