@@ -105,8 +105,7 @@ impl std::fmt::Debug for Node {
             tunnel_source,
             probe_aliases,
             watchdog,
-        } =
-            self;
+        } = self;
         f.debug_struct("Node")
             .field("interfaces", interfaces)
             .field("mode", mode)

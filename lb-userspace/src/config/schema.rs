@@ -12,17 +12,25 @@ use agent::AGENT;
 use check::{CHECK, FLAP};
 
 use super::{
-    Admin, Answers, AttachMode, Backend, Config, DEFAULT_ALIASES, DEFAULT_FLOW_TABLE, DEFAULT_GUE_PORT,
-    DEFAULT_RING_SIZE, DEFAULT_SEED, Firewall, Limits, Node, Service, default_on_down,
-    default_window,
+    Admin, Answers, AttachMode, Backend, Config, DEFAULT_ALIASES, DEFAULT_FLOW_TABLE,
+    DEFAULT_GUE_PORT, DEFAULT_RING_SIZE, DEFAULT_SEED, Firewall, Limits, Node, Service,
+    default_on_down, default_window,
     document::{Reported, Table, all},
     validate::Problem,
     value::{self, Fault},
 };
 
 const ROOT: &[&str] = &["node", "limits", "answers", "firewall", "service"];
-const NODE: &[&str] =
-    &["interfaces", "mode", "runtime_dir", "pin_dir", "seed", "tunnel_source", "probe_aliases", "watchdog"];
+const NODE: &[&str] = &[
+    "interfaces",
+    "mode",
+    "runtime_dir",
+    "pin_dir",
+    "seed",
+    "tunnel_source",
+    "probe_aliases",
+    "watchdog",
+];
 const LIMITS: &[&str] = &["services", "backends", "slots", "routes", "denied", "flows", "pending"];
 const ANSWERS: &[&str] = &["echo", "errors", "resets"];
 const FIREWALL: &[&str] = &["deny"];

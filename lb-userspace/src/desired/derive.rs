@@ -18,9 +18,7 @@ use lb_common::{
     settings::{AnswerRates, Settings, Stages},
 };
 
-use super::{
-    Backend, Desired, Leaving, Service, Usage, Way, probe, strength, tunnel, usage,
-};
+use super::{Backend, Desired, Leaving, Service, Usage, Way, probe, strength, tunnel, usage};
 use crate::{
     config::{self, Answers, Config},
     health::{

@@ -3,6 +3,7 @@
 mod exec;
 mod http;
 mod icmp;
+mod knock;
 mod mysql;
 mod peer;
 mod tls;
@@ -37,6 +38,7 @@ pub trait Prober: Clone + Send + 'static {
 #[derive(Clone, Default)]
 pub struct Network {
     pings: Arc<icmp::Pings>,
+    knocks: Arc<knock::Knocks>,
 }
 
 impl Prober for Network {
@@ -63,7 +65,7 @@ impl Network {
         let peer = Peer::of(key, target);
         // Boxed, so that the many plain checks do not carry the room that the others need.
         match &target.check.kind {
-            CheckKind::Tcp => peer.knock().await.map(|()| "connected".into()),
+            CheckKind::Tcp => self.knocks.knock(peer).await.map(|()| "connected".into()),
             CheckKind::Http(check) => Box::pin(http::check(check, key, peer)).await,
             CheckKind::Tls(check) => Box::pin(tls::check(check, peer)).await,
             CheckKind::Udp(check) => Box::pin(udp::check(check, peer)).await,

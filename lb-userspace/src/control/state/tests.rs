@@ -9,7 +9,9 @@ use lb_common::{
 
 use super::*;
 use crate::{
+    api::types::{Change, Changed},
     config::{Limits, file},
+    control::Rejection,
     dataplane::fake::Fake,
     events::Query,
     health,

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::net::sockopt::{set_socket_linger, set_tcp_quickack};
+use rustix::net::sockopt::set_socket_linger;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use super::Failure;
@@ -44,15 +44,6 @@ impl Peer {
         socket.connect(self.address).await.map_err(Failure::Connect)
     }
 
-    /// Learns whether a connection would be accepted. The handshake's last acknowledgement waits for
-    /// data that never come, so that the reset comes instead of it: the server's kernel answers, and its
-    /// program is not bothered. As HAProxy's TCP checks do.
-    pub(super) async fn knock(self) -> Result<(), Failure> {
-        let socket = self.socket().map_err(Failure::Connect)?;
-        set_tcp_quickack(&socket, false).map_err(|error| Failure::Connect(error.into()))?;
-        socket.connect(self.address).await.map(drop).map_err(Failure::Connect)
-    }
-
     fn socket(self) -> io::Result<TcpSocket> {
         let socket = match self.address {
             SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -60,11 +51,16 @@ impl Peer {
         }?;
         // Closing by a reset leaves no TIME_WAIT behind: checks would fill the table of ports.
         set_socket_linger(&socket, Some(Duration::ZERO))?;
-        if self.is_alias {
-            // A port that no other socket has: from the VIP's side, all checks are of one host.
-            socket.bind(self.any())?;
+        if let Some(any) = self.port_of_its_own() {
+            socket.bind(any)?;
         }
         Ok(socket)
+    }
+
+    /// What to bind a socket to whose port no other socket may have: from the VIP's side, all checks
+    /// through the packet path are of one host.
+    pub(super) fn port_of_its_own(self) -> Option<SocketAddr> {
+        self.is_alias.then(|| self.any())
     }
 
     /// Any free port.
