@@ -21,6 +21,7 @@ fn node(dir: &tempfile::TempDir, bpffs: &Path) -> Node {
         pin_dir: bpffs.join("node/pins"),
         seed: [0; 16],
         tunnel_source: Vec::new(),
+        watchdog: None,
     }
 }
 

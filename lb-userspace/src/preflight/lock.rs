@@ -86,6 +86,7 @@ mod tests {
             pin_dir,
             seed: [0; 16],
             tunnel_source: Vec::new(),
+            watchdog: None,
         }
     }
 
