@@ -22,6 +22,7 @@ fn node(dir: &tempfile::TempDir, bpffs: &Path) -> Node {
         seed: [0; 16],
         tunnel_source: Vec::new(),
         probe_aliases: Vec::new(),
+        watchdog: None,
     }
 }
 

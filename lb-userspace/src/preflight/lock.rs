@@ -87,6 +87,7 @@ mod tests {
             seed: [0; 16],
             tunnel_source: Vec::new(),
             probe_aliases: Vec::new(),
+            watchdog: None,
         }
     }
 

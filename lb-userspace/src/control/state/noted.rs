@@ -155,7 +155,7 @@ fn note_failure<D>(
     if *before == now {
         return;
     }
-    *before = now.clone();
+    before.clone_from(&now);
     state.events.note(match now {
         Some(error) => Event::new(Kind::Failing, format!("{what}: {error}")),
         None => Event::new(Kind::Recovered, format!("no longer so: {what}")),

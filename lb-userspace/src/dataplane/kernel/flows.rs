@@ -54,7 +54,7 @@ impl Table {
     /// Lets packets be balanced without the daemon for so many seconds from now on.
     pub(super) fn beat(&self, grace: u32) -> Result<(), Error> {
         // The clock of the packet path's `bpf_ktime_get_coarse_ns`, whose seconds may wrap.
-        let now = clock_gettime(ClockId::Monotonic).tv_sec as u32;
+        let now = clock_gettime(ClockId::Monotonic).tv_sec.cast_unsigned() as u32;
         let written = self.clock.store_word(0, 1, now.wrapping_add(grace));
         written.ok_or_else(|| beyond(names::CLOCK))
     }

@@ -118,8 +118,8 @@ mod tests {
         Line { admin, health, share, unknown: None }
     }
 
-    fn down(word: &'static str, reason: &str) -> Option<Health> {
-        Some(Health::Down { word, reason: reason.into() })
+    fn down(word: &'static str, reason: &str) -> Line {
+        line(None, Some(Health::Down { word, reason: reason.into() }), None)
     }
 
     #[test]
@@ -131,10 +131,10 @@ mod tests {
             ("UP,Ready\t50%\n", line(Some(Admin::Ready), up.clone(), Some(50))),
             ("drain\n", line(Some(Admin::Drain), None, None)),
             ("maint, maxconn:10\n", line(Some(Admin::Maint), None, None)),
-            ("down\n", line(None, down("down", ""), None)),
-            ("down #  disk full \n", line(None, down("down", "disk full"), None)),
-            ("stopped#for the night, up\n", line(None, down("stopped", "for the night, up"), None)),
-            ("fail failed\n", line(None, down("failed", ""), None)),
+            ("down\n", down("down", "")),
+            ("down #  disk full \n", down("down", "disk full")),
+            ("stopped#for the night, up\n", down("stopped", "for the night, up")),
+            ("fail failed\n", down("failed", "")),
             ("down up 10% 20%\n", line(None, up.clone(), Some(20))),
             ("0%\n", line(None, None, Some(0))),
             ("99999999999999999999%\n", line(None, None, Some(SHARE_MAX))),

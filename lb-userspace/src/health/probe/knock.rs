@@ -46,7 +46,8 @@ impl Knocks {
             None => {
                 let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
                 let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-                AsyncFd::with_interest(socket, Interest::WRITABLE)?
+                // SAFETY: the descriptor is the socket's own, open until the `AsyncFd` ends.
+                unsafe { AsyncFd::register_with_interest(socket, Interest::WRITABLE)? }
             }
         };
         Ok(Knock { socket: Some(socket), idle })
