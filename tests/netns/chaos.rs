@@ -148,7 +148,7 @@ impl Chaos<'_> {
         let number = self.random.usize(1..=WEBS);
         let site = self.site;
         site.web(number).stop();
-        self.fail(number, "");
+        let _: Instant = self.fail(number, "");
         site.web(number).start().unwrap();
         self.node.wait_until_ready().unwrap();
     }
@@ -196,7 +196,7 @@ impl Chaos<'_> {
 
     fn stop_daemon(&mut self) {
         self.quietly(|chaos| {
-            drop(chaos.node.stop());
+            let _: Option<_> = chaos.node.stop();
             thread::sleep(Duration::from_millis(chaos.random.u64(..1500)));
             chaos.node.restart().unwrap();
         });

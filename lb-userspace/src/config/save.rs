@@ -150,7 +150,12 @@ impl<'a> Pool<'a> {
                 // On a line of its own where the others are, without their comments.
                 let before = array.iter().last().and_then(|last| last.decor().prefix()?.as_str());
                 let before = before.unwrap_or_default();
-                let before = before[before.rfind('\n').unwrap_or(0)..].to_owned();
+                let before = &before[before.rfind('\n').unwrap_or(0)..];
+                // A comment behind the last comma belongs to the line that it stands in.
+                let end = array.trailing().as_str().unwrap_or_default().to_owned();
+                let (comment, end) = end.split_at(end.find('\n').unwrap_or(end.len()));
+                let before = format!("{comment}{before}");
+                array.set_trailing(end);
                 array.push_formatted(Value::from(table).decorated(before, ""));
             }
         }

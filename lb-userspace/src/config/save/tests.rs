@@ -14,7 +14,7 @@ port = 80
 forward = "l2"
 backend = [
   { name = "web1", address = "10.0.0.11", admin = "drain" }, # the old one
-  { name = "web2", address = "10.0.0.12" },
+  { name = "web2", address = "10.0.0.12" }, # the new one
 ]
 
 [[service]]
@@ -56,7 +56,7 @@ port = 80
 forward = "l2"
 backend = [
   { name = "web1", address = "10.0.0.11" }, # the old one
-  { name = "web2", address = "10.0.0.12", weight = 5, admin = "drain" },
+  { name = "web2", address = "10.0.0.12", weight = 5, admin = "drain" }, # the new one
   { name = "10.0.0.13", address = "10.0.0.13" },
 ]
 
