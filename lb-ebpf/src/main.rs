@@ -60,7 +60,7 @@ mod programs {
             Ok(action) => (Verdict::Probe, action),
             Err(_) => (Verdict::ProbeLost, xdp_action::XDP_DROP),
         };
-        let _: u64 = stats::verdict(verdict);
+        let _count = stats::verdict(verdict);
         action
     }
 
