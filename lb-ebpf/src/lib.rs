@@ -21,6 +21,8 @@ pub mod lpm;
 pub mod parse;
 pub mod pipeline;
 pub mod probe;
+#[cfg(target_arch = "bpf")]
+pub mod received;
 pub mod reply;
 pub mod ring;
 pub mod service;

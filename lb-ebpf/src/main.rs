@@ -3,24 +3,13 @@
 
 #[cfg(target_arch = "bpf")]
 mod programs {
-    use aya_ebpf::{
-        bindings::xdp_action,
-        helpers::{
-            bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_xdp_adjust_head, bpf_xdp_adjust_tail,
-        },
-        macros::xdp,
-        programs::XdpContext,
-    };
+    use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
     use aya_log_ebpf::debug;
     use lb_common::{
         decap::DecapKind,
         verdict::{Kind, Verdict},
     };
-    use lb_ebpf::{
-        decap, devices,
-        frame::{Buffer, Frame},
-        pipeline, stats,
-    };
+    use lb_ebpf::{decap, devices, pipeline, received::Received, stats};
 
     /// The node's program: balances what is for a service, passes the rest.
     #[xdp]
@@ -54,7 +43,7 @@ mod programs {
     #[xdp]
     #[expect(clippy::needless_pass_by_value, reason = "the entry point's signature")]
     pub(crate) fn lb_probe(context: XdpContext) -> u32 {
-        let sent = pipeline::probe::send(&mut Received(&context));
+        let sent = pipeline::probe::send(&mut Received(context.ctx));
         // A check's troubles are not those of clients' packets: it has verdicts of its own.
         let (verdict, action) = match sent.and_then(|egress| devices::redirect(egress.interface)) {
             Ok(action) => (Verdict::Probe, action),
@@ -64,45 +53,10 @@ mod programs {
         action
     }
 
-    struct Received<'a>(&'a XdpContext);
-
-    impl Buffer for Received<'_> {
-        #[inline(always)]
-        fn frame(&mut self) -> Frame {
-            // SAFETY: the kernel keeps the frame in place until it is resized.
-            unsafe { Frame::of(self.0.ctx) }
-        }
-
-        #[inline(always)]
-        fn move_start(&mut self, by: i32) -> bool {
-            // SAFETY: the context of the running program.
-            unsafe { bpf_xdp_adjust_head(self.0.ctx, by) == 0 }
-        }
-
-        #[inline(always)]
-        fn move_end(&mut self, by: i32) -> bool {
-            // SAFETY: the context of the running program.
-            unsafe { bpf_xdp_adjust_tail(self.0.ctx, by) == 0 }
-        }
-
-        #[inline(always)]
-        fn now(&self) -> u64 {
-            // SAFETY: it has no conditions.
-            unsafe { bpf_ktime_get_ns() }
-        }
-
-        #[inline(always)]
-        fn second(&self) -> u32 {
-            // SAFETY: it has no conditions.
-            let now = unsafe { bpf_ktime_get_coarse_ns() };
-            (now / 1_000_000_000) as u32
-        }
-    }
-
     #[inline(always)]
     fn balance(context: &XdpContext) -> u32 {
         let len = context.data_end() - context.data();
-        let (verdict, action) = match pipeline::process(&mut Received(context)) {
+        let (verdict, action) = match pipeline::process(&mut Received(context.ctx)) {
             Ok(egress) if egress.interface as usize == context.ingress_ifindex() => {
                 (Verdict::Transmitted, xdp_action::XDP_TX)
             }
@@ -116,7 +70,7 @@ mod programs {
                 Kind::Dropped => (verdict, xdp_action::XDP_DROP),
                 // The answer to a check: all others have an egress.
                 Kind::Forwarded => match pipeline::probe::home().and_then(devices::redirect) {
-                    Ok(action) => (verdict, action),
+                    Ok(action) => (Verdict::ProbeAnswer, action),
                     Err(verdict) => (verdict, xdp_action::XDP_DROP),
                 },
             },
@@ -132,7 +86,7 @@ mod programs {
 
     #[inline(always)]
     fn decapsulate(context: &XdpContext) -> u32 {
-        let (Ok(verdict) | Err(verdict)) = decap::process(&mut Received(context));
+        let (Ok(verdict) | Err(verdict)) = decap::process(&mut Received(context.ctx));
         decap::count(verdict);
         match verdict.kind() {
             DecapKind::Unwrapped | DecapKind::Passed => xdp_action::XDP_PASS,

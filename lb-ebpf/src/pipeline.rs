@@ -25,9 +25,22 @@ use crate::{
     reply, ring, service, settings, stats,
 };
 
-/// Decides on a frame and, if it is for a service, rewrites it for its next hop.
+/// Decides on a frame and, if it is for a service, rewrites it for its next hop; what nobody else wants
+/// may be the answer to a check.
 #[inline(always)]
 pub fn process(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
+    match balance(buffer) {
+        Err(verdict @ (Verdict::NoService | Verdict::NotTcpOrUdp))
+            if probe::are_checks_under_way() =>
+        {
+            Err(probe::answer(buffer, verdict))
+        }
+        outcome => outcome,
+    }
+}
+
+#[inline(always)]
+fn balance(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
     let mut packet = parse::packet(&buffer.frame())?;
     let settings = settings::current()?;
     packet.forget_offsets(settings.answers.padding);
@@ -46,12 +59,7 @@ pub fn process(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
     let (vip, port) = (&packet.destination, packet.destination_port);
     match service::find(vip, port, packet.protocol, settings) {
         Some(service) => request(buffer, &packet, service, settings),
-        None => match answer(buffer, &packet, settings) {
-            Err(Verdict::NoService) if settings.stages.contains(Stages::PROBES) => {
-                Err(probe::answer(buffer, &packet.copy()))
-            }
-            outcome => outcome,
-        },
+        None => answer(buffer, &packet, settings),
     }
 }
 

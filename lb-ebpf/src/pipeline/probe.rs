@@ -5,14 +5,17 @@
 //! a backend which lacks the VIP or the tunnel fails it.
 
 use lb_common::{
-    addr::Protocol, hash::flow_hash, probe::ProbeSettings, settings::Settings, verdict::Verdict,
+    hash::flow_hash,
+    probe::ProbeSettings,
+    settings::{Settings, Stages},
+    verdict::Verdict,
 };
 
 use crate::{
     backend,
     forward::{self, Egress},
     frame::Buffer,
-    parse::{self, Packet, Part},
+    parse::{self, Part},
     probe, settings,
 };
 
@@ -44,37 +47,68 @@ pub fn send(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
     forward::to_backend(buffer, &packet, &probe.service, backend, hash, settings)
 }
 
-/// Takes the answer to a check back to the daemon; what is none stays as it is.
+/// Whether there are checks whose answers may come.
 #[inline(always)]
-pub(super) fn answer(buffer: &mut impl Buffer, packet: &Packet) -> Verdict {
-    match Egress::from_word(answered(buffer, packet)) {
-        Ok(_) => Verdict::Inconsistent,
+pub(super) fn are_checks_under_way() -> bool {
+    settings::current().is_ok_and(|settings| settings.stages.contains(Stages::PROBES))
+}
+
+/// Takes the answer to a check back to the daemon; what is none keeps its verdict.
+#[inline(always)]
+pub(super) fn answer(buffer: &mut impl Buffer, otherwise: Verdict) -> Verdict {
+    match Egress::from_word(called::answered(buffer)) {
+        Err(Verdict::NoService) => otherwise,
         Err(verdict) => verdict,
+        Ok(_) => Verdict::Inconsistent,
     }
 }
 
-#[inline(never)]
-fn answered(buffer: &mut impl Buffer, packet: &Packet) -> u64 {
-    let (Ok(verdict) | Err(verdict)) =
-        settings::current().and_then(|settings| take_back(buffer, packet, settings));
-    Egress::word(Err(verdict))
+/// [`Verdict::ProbeAnswer`], or [`Verdict::NoService`] for what is no answer.
+#[inline(always)]
+fn take_back(buffer: &mut impl Buffer) -> Result<Verdict, Verdict> {
+    let mut packet = parse::packet(&buffer.frame())?;
+    let settings = settings::current()?;
+    packet.forget_offsets(settings.answers.padding);
+    let now = buffer.now();
+    let place = probe::answered(&buffer.frame(), &packet, now).ok_or(Verdict::NoService)?;
+    let probe = probe::at(place).ok_or(Verdict::NoService)?;
+    forward::to_daemon(buffer, &packet, place, probe, &settings.probes)?;
+    Ok(Verdict::ProbeAnswer)
 }
 
 #[inline(always)]
-fn take_back(
-    buffer: &mut impl Buffer,
-    packet: &Packet,
-    settings: &Settings,
-) -> Result<Verdict, Verdict> {
-    let others = match packet.protocol {
-        Protocol::TCP | Protocol::UDP => Verdict::NoService,
-        _ => Verdict::NotTcpOrUdp,
-    };
-    let now = buffer.now();
-    let place = probe::answered(&buffer.frame(), packet, now).ok_or(others)?;
-    let probe = probe::at(place).ok_or(others)?;
-    forward::to_daemon(buffer, packet, place, probe, &settings.probes)?;
-    Ok(Verdict::ProbeAnswer)
+fn word(buffer: &mut impl Buffer) -> u64 {
+    let (Ok(verdict) | Err(verdict)) = take_back(buffer);
+    Egress::word(Err(verdict))
+}
+
+#[cfg(target_arch = "bpf")]
+mod called {
+    use aya_ebpf::bindings::xdp_md;
+
+    use crate::{frame::Buffer, received::Received};
+
+    #[inline(always)]
+    pub(super) fn answered(buffer: &mut impl Buffer) -> u64 {
+        lb_answered(buffer.frame().context())
+    }
+
+    /// A function that the verifier knows by name: it walks it once, and not again for each way in
+    /// which a packet turns out to be for no service.
+    #[unsafe(no_mangle)]
+    #[inline(never)]
+    extern "C" fn lb_answered(context: *mut xdp_md) -> u64 {
+        super::word(&mut Received(context))
+    }
+}
+
+#[cfg(not(target_arch = "bpf"))]
+mod called {
+    use crate::frame::Buffer;
+
+    pub(super) fn answered(buffer: &mut impl Buffer) -> u64 {
+        super::word(buffer)
+    }
 }
 
 /// The interface by which the answers to checks reach the daemon.

@@ -9,12 +9,11 @@ use lb_common::{
     fragment::FragmentFlow,
     hash::flow_hash,
     service::{ForwardMode, Service},
-    settings::{Settings, Stages},
+    settings::Settings,
     slot::Index,
     verdict::Verdict,
 };
 
-use super::probe;
 use crate::{
     answer, backend, flow,
     forward::{self, Egress},
@@ -45,12 +44,7 @@ pub(super) fn message(buffer: &mut impl Buffer, packet: &Packet) -> Result<Egres
     let mut embedded = Embedded::NONE;
     let heard = heard(buffer, packet, &mut embedded);
     if heard != GO_ON {
-        return match Egress::from_word(heard) {
-            Err(Verdict::NotTcpOrUdp) if are_checks_under_way() => {
-                Err(probe::answer(buffer, packet))
-            }
-            outcome => outcome,
-        };
+        return Egress::from_word(heard);
     }
     let mut target = Target { service: None, place: 0, hash: 0 };
     let found = found(packet, &embedded, &mut target);
@@ -200,11 +194,6 @@ fn deliver(
     let egress = forward::to_backend(buffer, packet, service, backend, hash, settings)?;
     stats::forwarded(backend.counter, bytes);
     Ok(egress)
-}
-
-#[inline(always)]
-fn are_checks_under_way() -> bool {
-    settings::current().is_ok_and(|settings| settings.stages.contains(Stages::PROBES))
 }
 
 #[inline(always)]

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     sync::{Mutex, PoisonError},
 };
 
@@ -18,12 +18,11 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{Failure, Peer};
 
-/// Sockets of checks that have ended: to make one, to watch it and to close it takes as long as a
-/// handshake.
+/// Sockets of checks that have ended: to make one and to close it takes as long as a handshake.
 #[derive(Debug, Default)]
 pub(super) struct Knocks {
-    v4: Mutex<Vec<AsyncFd<OwnedFd>>>,
-    v6: Mutex<Vec<AsyncFd<OwnedFd>>>,
+    v4: Mutex<Vec<OwnedFd>>,
+    v6: Mutex<Vec<OwnedFd>>,
 }
 
 impl Knocks {
@@ -45,9 +44,7 @@ impl Knocks {
             Some(socket) => socket,
             None => {
                 let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-                let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-                // SAFETY: the descriptor is the socket's own, open until the `AsyncFd` ends.
-                unsafe { AsyncFd::register_with_interest(socket, Interest::WRITABLE)? }
+                socket_with(family, SocketType::STREAM, flags, None)?
             }
         };
         Ok(Knock { socket: Some(socket), idle })
@@ -56,8 +53,8 @@ impl Knocks {
 
 /// A socket under way; it goes back however the check ends.
 struct Knock<'a> {
-    socket: Option<AsyncFd<OwnedFd>>,
-    idle: &'a Mutex<Vec<AsyncFd<OwnedFd>>>,
+    socket: Option<OwnedFd>,
+    idle: &'a Mutex<Vec<OwnedFd>>,
 }
 
 impl Knock<'_> {
@@ -68,16 +65,23 @@ impl Knock<'_> {
         if let Some(any) = peer.port_of_its_own() {
             bind(socket, &any)?;
         }
+        match connect(socket, &peer.address) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INPROGRESS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Watched from here on only: tokio does not forget that an unconnected socket was hung up.
+        // SAFETY: the descriptor is the socket's, which outlives the borrow.
+        let watched =
+            unsafe { AsyncFd::register_with_interest(socket.as_fd(), Interest::WRITABLE)? };
         loop {
+            let mut ready = watched.writable().await?;
             match connect(socket, &peer.address) {
                 // Asked again, the kernel says how it went.
                 Ok(()) | Err(Errno::ISCONN) => return Ok(()),
-                Err(Errno::INPROGRESS | Errno::ALREADY) => {}
+                Err(Errno::ALREADY) => ready.clear_ready(),
                 Err(error) => return Err(error.into()),
             }
-            // What was so before the question says nothing of the answer.
-            let mut ready = socket.writable().await?;
-            ready.clear_ready();
         }
     }
 }

@@ -127,6 +127,45 @@ async fn a_refused_connection_is_down_for_both_kinds() {
     }
 }
 
+/// An address whose queue of connections is full: the kernel says nothing to further ones.
+async fn silent() -> (TcpListener, Vec<TcpStream>) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connected) =
+        tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+    {
+        waiting.push(connected.unwrap());
+    }
+    (listener, waiting)
+}
+
+#[tokio::test]
+async fn tcp_checks_use_their_sockets_again_whatever_became_of_them() {
+    let network = Network::default();
+    let good = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mute, _waiting) = silent().await;
+    let (good, mute) = (good.local_addr().unwrap(), mute.local_addr().unwrap());
+    let closed = closed().await;
+    let names = ("web".into(), "web1".into());
+    let check = Arc::new(check(CheckKind::Tcp, 200));
+    let target = Arc::new(Target { names, check, alias: None, initially_up: true });
+    for (address, reason) in [
+        (good, "connected in "),
+        (mute, "no answer within 200ms"),
+        (good, "connected in "),
+        (closed, "connection refused"),
+        (mute, "no answer within 200ms"),
+        (closed, "connection refused"),
+        (good, "connected in "),
+    ] {
+        let outcome = network.clone().probe(key("192.0.2.1", 80, address), target.clone()).await;
+        assert!(outcome.reason.starts_with(reason), "{address}: {outcome:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_check_may_have_a_port_of_its_own() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
