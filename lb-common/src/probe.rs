@@ -2,7 +2,7 @@
 //! block, an alias, that stands for the VIP on that very backend.
 
 use crate::{
-    addr::{Addr, Port, Protocol},
+    addr::{Addr, Port},
     checksum::Delta,
     route::NextHop,
     service::Service,
@@ -140,10 +140,9 @@ pub struct ProbeKey {
     pub port: Port,
     /// The node's port; of an echo request the sequence number.
     pub node_port: Port,
-    /// TCP, UDP, or the family's ICMP.
-    pub protocol: Protocol,
-    /// Zero.
-    pub padding: [u8; 3],
+    /// The number of TCP, UDP, or the family's ICMP: a word, since clearing bytes of padding would take a
+    /// call, and stack is scarce.
+    pub protocol: u32,
 }
 
 /// Which check these packets are of. Its answers come from the VIP, as those of all backends do.

@@ -56,6 +56,10 @@ mod programs {
     #[inline(always)]
     fn balance(context: &XdpContext) -> u32 {
         let len = context.data_end() - context.data();
+        if pipeline::is_unattended(&Received(context.ctx)) {
+            let _count = stats::verdict(Verdict::Unattended);
+            return xdp_action::XDP_PASS;
+        }
         let (verdict, action) = match pipeline::process(&mut Received(context.ctx)) {
             Ok(egress) if egress.interface as usize == context.ingress_ifindex() => {
                 (Verdict::Transmitted, xdp_action::XDP_TX)
@@ -65,14 +69,9 @@ mod programs {
                 Err(verdict) => (verdict, xdp_action::XDP_DROP),
             },
             Err(verdict) => match verdict.kind() {
-                Kind::Passed => (verdict, xdp_action::XDP_PASS),
+                Kind::Passed => pass(context, verdict),
                 Kind::Answered => (verdict, xdp_action::XDP_TX),
-                Kind::Dropped => (verdict, xdp_action::XDP_DROP),
-                // The answer to a check: all others have an egress.
-                Kind::Forwarded => match pipeline::probe::home().and_then(devices::redirect) {
-                    Ok(action) => (Verdict::ProbeAnswer, action),
-                    Err(verdict) => (verdict, xdp_action::XDP_DROP),
-                },
+                Kind::Dropped | Kind::Forwarded => (verdict, xdp_action::XDP_DROP),
             },
         };
         let count = stats::verdict(verdict);
@@ -82,6 +81,19 @@ mod programs {
             debug!(context, "{} {} {} {}", verdict.index(), count, len, context.ingress_ifindex());
         }
         action
+    }
+
+    /// What nobody else wants goes to the kernel, unless it is the answer to a check.
+    #[inline(always)]
+    fn pass(context: &XdpContext, verdict: Verdict) -> (Verdict, u32) {
+        match pipeline::probe::answer(&mut Received(context.ctx), verdict) {
+            Ok(interface) => match devices::redirect(interface) {
+                Ok(action) => (Verdict::ProbeAnswer, action),
+                Err(verdict) => (verdict, xdp_action::XDP_DROP),
+            },
+            Err(Verdict::Inconsistent) => (Verdict::Inconsistent, xdp_action::XDP_DROP),
+            Err(verdict) => (verdict, xdp_action::XDP_PASS),
+        }
     }
 
     #[inline(always)]

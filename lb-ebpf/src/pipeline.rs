@@ -25,28 +25,20 @@ use crate::{
     reply, ring, service, settings, stats,
 };
 
-/// Decides on a frame and, if it is for a service, rewrites it for its next hop; what nobody else wants
-/// may be the answer to a check.
+/// Whether the kernel is to have all frames, since the daemon has been silent for too long. Asked before
+/// anything else: the answer takes a call, and later there is no stack to keep what is known of a packet.
 #[inline(always)]
-pub fn process(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
-    match balance(buffer) {
-        Err(verdict @ (Verdict::NoService | Verdict::NotTcpOrUdp))
-            if probe::are_checks_under_way() =>
-        {
-            Err(probe::answer(buffer, verdict))
-        }
-        outcome => outcome,
-    }
+pub fn is_unattended(buffer: &impl Buffer) -> bool {
+    settings::current().is_ok_and(|settings| settings.stages.contains(Stages::WATCHDOG))
+        && clock::is_overdue(buffer.second())
 }
 
+/// Decides on a frame and, if it is for a service, rewrites it for its next hop.
 #[inline(always)]
-fn balance(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
+pub fn process(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
     let mut packet = parse::packet(&buffer.frame())?;
     let settings = settings::current()?;
     packet.forget_offsets(settings.answers.padding);
-    if settings.stages.contains(Stages::WATCHDOG) && clock::is_overdue(buffer.second()) {
-        return Err(Verdict::Unattended);
-    }
     if settings.stages.contains(Stages::FIREWALL) {
         firewall::admit(&packet)?;
     }

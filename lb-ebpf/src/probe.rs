@@ -100,7 +100,7 @@ pub fn answered(frame: &Frame, packet: &Packet, now: u64) -> Option<u32> {
 
 #[inline(always)]
 fn key(vip: Addr, node: Addr, port: Port, node_port: Port, protocol: Protocol) -> ProbeKey {
-    ProbeKey { vip, node, port, node_port, protocol, padding: [0; 3] }
+    ProbeKey { vip, node, port, node_port, protocol: protocol.0.into() }
 }
 
 /// Identifier and sequence number of an echo message of one of these types, ICMP's and ICMPv6's

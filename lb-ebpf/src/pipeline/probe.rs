@@ -4,12 +4,7 @@
 //! far end of that link puts the VIP in its place. Nothing else tells the check from a client's packet, so that
 //! a backend which lacks the VIP or the tunnel fails it.
 
-use lb_common::{
-    hash::flow_hash,
-    probe::ProbeSettings,
-    settings::{Settings, Stages},
-    verdict::Verdict,
-};
+use lb_common::{hash::flow_hash, settings::Stages, verdict::Verdict};
 
 use crate::{
     backend,
@@ -47,39 +42,49 @@ pub fn send(buffer: &mut impl Buffer) -> Result<Egress, Verdict> {
     forward::to_backend(buffer, &packet, &probe.service, backend, hash, settings)
 }
 
-/// Whether there are checks whose answers may come.
+/// Takes the answer to a check back to the daemon: gives the interface by which it goes there.
+///
+/// # Errors
+///
+/// The verdict so far on what is no answer, [`Verdict::Inconsistent`] on one that finds no way.
 #[inline(always)]
-pub(super) fn are_checks_under_way() -> bool {
-    settings::current().is_ok_and(|settings| settings.stages.contains(Stages::PROBES))
-}
-
-/// Takes the answer to a check back to the daemon; what is none keeps its verdict.
-#[inline(always)]
-pub(super) fn answer(buffer: &mut impl Buffer, otherwise: Verdict) -> Verdict {
-    match Egress::from_word(called::answered(buffer)) {
-        Err(Verdict::NoService) => otherwise,
-        Err(verdict) => verdict,
-        Ok(_) => Verdict::Inconsistent,
+pub fn answer(buffer: &mut impl Buffer, otherwise: Verdict) -> Result<u32, Verdict> {
+    if !matches!(otherwise, Verdict::NoService | Verdict::NotTcpOrUdp) {
+        return Err(otherwise);
+    }
+    let settings = settings::current()?;
+    if !settings.stages.contains(Stages::PROBES) {
+        return Err(otherwise);
+    }
+    match called::answered(buffer) {
+        NONE => Err(otherwise),
+        ANSWER => Ok(settings.probes.answers.interface),
+        _ => Err(Verdict::Inconsistent),
     }
 }
 
-/// [`Verdict::ProbeAnswer`], or [`Verdict::NoService`] for what is no answer.
+const NONE: u32 = 0;
+const ANSWER: u32 = 1;
+const ASTRAY: u32 = 2;
+
 #[inline(always)]
-fn take_back(buffer: &mut impl Buffer) -> Result<Verdict, Verdict> {
-    let mut packet = parse::packet(&buffer.frame())?;
-    let settings = settings::current()?;
+fn take_back(buffer: &mut impl Buffer) -> Option<Result<(), Verdict>> {
+    let mut packet = parse::packet(&buffer.frame()).ok()?;
+    let settings = settings::current().ok()?;
     packet.forget_offsets(settings.answers.padding);
     let now = buffer.now();
-    let place = probe::answered(&buffer.frame(), &packet, now).ok_or(Verdict::NoService)?;
-    let probe = probe::at(place).ok_or(Verdict::NoService)?;
-    forward::to_daemon(buffer, &packet, place, probe, &settings.probes)?;
-    Ok(Verdict::ProbeAnswer)
+    let place = probe::answered(&buffer.frame(), &packet, now)?;
+    let probe = probe::at(place)?;
+    Some(forward::to_daemon(buffer, &packet, place, probe, &settings.probes))
 }
 
 #[inline(always)]
-fn word(buffer: &mut impl Buffer) -> u64 {
-    let (Ok(verdict) | Err(verdict)) = take_back(buffer);
-    Egress::word(Err(verdict))
+fn word(buffer: &mut impl Buffer) -> u32 {
+    match take_back(buffer) {
+        None => NONE,
+        Some(Ok(())) => ANSWER,
+        Some(Err(_)) => ASTRAY,
+    }
 }
 
 #[cfg(target_arch = "bpf")]
@@ -89,7 +94,7 @@ mod called {
     use crate::{frame::Buffer, received::Received};
 
     #[inline(always)]
-    pub(super) fn answered(buffer: &mut impl Buffer) -> u64 {
+    pub(super) fn answered(buffer: &mut impl Buffer) -> u32 {
         lb_answered(buffer.frame().context())
     }
 
@@ -97,7 +102,7 @@ mod called {
     /// which a packet turns out to be for no service.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    extern "C" fn lb_answered(context: *mut xdp_md) -> u64 {
+    extern "C" fn lb_answered(context: *mut xdp_md) -> u32 {
         super::word(&mut Received(context))
     }
 }
@@ -106,18 +111,7 @@ mod called {
 mod called {
     use crate::frame::Buffer;
 
-    pub(super) fn answered(buffer: &mut impl Buffer) -> u64 {
+    pub(super) fn answered(buffer: &mut impl Buffer) -> u32 {
         super::word(buffer)
     }
-}
-
-/// The interface by which the answers to checks reach the daemon.
-///
-/// # Errors
-///
-/// [`Verdict::Inconsistent`] if there are no settings.
-#[inline(always)]
-pub fn home() -> Result<u32, Verdict> {
-    settings::current()
-        .map(|Settings { probes: ProbeSettings { answers, .. }, .. }| answers.interface)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Error,
-    args::Order,
+    order::Order,
     output::{Output, complain},
     units,
 };

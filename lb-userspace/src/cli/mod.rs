@@ -25,6 +25,7 @@ mod global;
 mod help;
 mod log;
 mod man;
+mod order;
 mod output;
 mod run;
 mod show;
