@@ -30,9 +30,10 @@ const NAT_PORT: u16 = 7001;
 const SESSIONS: usize = 200;
 /// wrk's connections to each of its two services.
 const CONNECTIONS: u64 = 8;
-/// After a server was found down its clients' next packets are answered by a reset; one that was just
-/// opened is tried again by its client's kernel after a second (RFC 6298 §2).
-const SLACK: Duration = Duration::from_millis(1500);
+/// After a server was found down its clients' next packets are answered by a reset. One that was just
+/// opened is tried again by its client's kernel after a second, others after as long as they have waited
+/// so far (RFC 6298 §2 and §5.5), which the timeout of a request cuts short.
+const SLACK: Duration = Duration::from_secs(2);
 
 /// A machine that is busy with all this may answer late.
 const CHECKED: &str = "{ type = \"tcp\", interval = \"1s\", fast_interval = \"200ms\", timeout = \"900ms\", \
@@ -160,7 +161,9 @@ impl Chaos<'_> {
         site.router.ip(&format!("link set web{number} down")).unwrap();
         let found = self.fail(number, "-sessions");
         let server = u8::try_from(number).unwrap();
-        self.cut.entry(server).or_default().push((begun, found + SLACK));
+        // The next word comes after as long as the first has waited so far, at the latest.
+        let until = found + (found - begun) + SLACK;
+        self.cut.entry(server).or_default().push((begun, until));
         site.router.ip(&format!("link set web{number} up")).unwrap();
         self.node.wait_until_ready().unwrap();
     }
