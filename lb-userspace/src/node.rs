@@ -161,7 +161,7 @@ async fn reload_at(mut hangup: Signal, handle: Handle) {
     while let Some(()) = hangup.recv().await {
         let _told = handle.apply(None, Who::signal("SIGHUP")).await;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What becomes of packets without the daemon.

@@ -130,9 +130,12 @@ struct Chaos<'a> {
     kills: u64,
 }
 
-impl Chaos<'_> {
+/// Something that happens, and its name.
+type Deed<'a> = (&'static str, fn(&mut Chaos<'a>));
+
+impl<'a> Chaos<'a> {
     fn deed(&mut self) {
-        let deeds: [(&'static str, fn(&mut Self)); 5] = [
+        let deeds: [Deed<'a>; 5] = [
             ("nginx killed", Self::kill_nginx),
             ("cable cut", Self::cut_cable),
             ("daemon killed", Self::kill_daemon),

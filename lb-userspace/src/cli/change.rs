@@ -21,12 +21,12 @@ pub(super) async fn change(client: &Client, output: Output, order: Order) -> Res
     let change = order.into();
     let changed = client.change(&change).await?;
     output.show(&changed, |changed| text(&change, changed))?;
-    match &change {
-        Change::Drain { backend, service, .. } if waits => {
-            wait(client, backend, service.as_deref()).await
-        }
-        _ => Ok(()),
+    if let Change::Drain { backend, service, .. } = &change
+        && waits
+    {
+        wait(client, backend, service.as_deref()).await?;
     }
+    Ok(())
 }
 
 fn text(change: &Change, changed: &Changed) -> String {

@@ -83,7 +83,8 @@ fn changes(differences: &[Difference]) -> String {
 fn details(plan: &Plan) -> String {
     let mut text = lines(&plan.differences);
     for Ring { service, slots, moved, connections } in &plan.rings {
-        let part = units::percent(*moved as f64 / f64::from(*slots));
+        let moved = u32::try_from(*moved).unwrap_or(*slots);
+        let part = units::percent(f64::from(moved) / f64::from(*slots));
         // Writing to a string cannot fail.
         let _written = writeln!(
             text,

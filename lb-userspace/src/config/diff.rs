@@ -208,6 +208,7 @@ fn prefix(Prefix { address, length }: &Prefix) -> String {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "most are made for it")]
 fn changed<T: PartialEq + Display>(subject: &str, old: T, new: T) -> Option<Difference> {
     (old != new).then(|| difference(Kind::Changed, subject, format!("{old} → {new}")))
 }

@@ -74,7 +74,7 @@ impl<'a> Pool<'a> {
                 let none = Item::ArrayOfTables(ArrayOfTables::new());
                 services.get_mut(index)?.entry("backend").or_insert(none)
             }
-            services => {
+            services @ (Item::None | Item::Value(_) | Item::Table(_)) => {
                 let service = services.as_array_mut()?.get_mut(index)?.as_inline_table_mut()?;
                 let pool = service.get_or_insert("backend", Array::new());
                 return pool.as_array_mut().map(Self::Inline);
@@ -82,7 +82,9 @@ impl<'a> Pool<'a> {
         };
         match pool {
             Item::ArrayOfTables(tables) => Some(Self::Tables(tables)),
-            item => item.as_array_mut().map(Self::Inline),
+            item @ (Item::None | Item::Value(_) | Item::Table(_)) => {
+                item.as_array_mut().map(Self::Inline)
+            }
         }
     }
 

@@ -211,7 +211,7 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                 self.state.note_progress();
             }
             Err(why) => {
-                self.state.events().note(Event::new(Kind::Refused, why.to_string()).by(who))
+                self.state.events().note(Event::new(Kind::Refused, why.to_string()).by(who));
             }
         }
     }

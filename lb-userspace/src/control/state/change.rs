@@ -82,7 +82,9 @@ impl<D: Dataplane> State<D> {
         }
         // A failure is noted as one of the round, and the next tick tries again.
         if let Some(Ok(_)) = config.map(|config| self.replace(config)) {
-            ended.into_iter().for_each(|event| self.events.note(event));
+            for event in ended {
+                self.events.note(event);
+            }
             self.keep();
         }
     }

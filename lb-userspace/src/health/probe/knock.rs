@@ -40,12 +40,11 @@ impl Knocks {
             SocketAddr::V6(_) => (&self.v6, AddressFamily::INET6),
         };
         let used = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let socket = match used {
-            Some(socket) => socket,
-            None => {
-                let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-                socket_with(family, SocketType::STREAM, flags, None)?
-            }
+        let socket = if let Some(socket) = used {
+            socket
+        } else {
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            socket_with(family, SocketType::STREAM, flags, None)?
         };
         Ok(Knock { socket: Some(socket), idle })
     }
@@ -87,7 +86,7 @@ impl Knock<'_> {
 }
 
 impl Drop for Knock<'_> {
-    /// Ends a connection by a reset, which leaves no TIME_WAIT behind.
+    /// Ends a connection by a reset, which leaves no `TIME_WAIT` behind.
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take()
             && connect_unspec(&socket).is_ok()

@@ -56,7 +56,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     eprintln!("progress 2/5 loading {} services", load::SERVICES);
     let load = load::measure()?;
     println!("{} services with 10 backends each:", load::SERVICES);
-    load.iter().for_each(|load| println!("{load}"));
+    for load in &load {
+        println!("{load}");
+    }
     let (count, seconds) = (checks::BACKENDS, checks::MEASURED.as_secs());
     eprintln!("progress 3/5 checking {count} backends for {seconds} s");
     let checks = checks::measure()?;
