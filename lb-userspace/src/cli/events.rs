@@ -49,7 +49,11 @@ pub(super) async fn events(client: &Client, output: Output, args: EventsArgs) ->
             output.show_line(entry, line)?;
         }
         query = Query { since: Some(page.last), count: None, wait: Some(WAIT), ..query };
-        page = client.events(&query).await?;
+        page = match client.events(&query).await {
+            Ok(page) => page,
+            // A daemon that ends may do so amid an answer.
+            Err(error) => return Err(client.status().await.err().unwrap_or(error).into()),
+        };
         say_what_is_missing(&page, KEPT);
     }
 }
