@@ -99,6 +99,8 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                 Ok(()) = news.topology.changed() => {
                     self.state.see_topology(news.topology.borrow_and_update().clone());
                     self.sync();
+                    // Checks may have to take another way.
+                    self.tell();
                 }
                 _ = round.tick() => {
                     self.tick();

@@ -22,16 +22,20 @@ use hyper::StatusCode;
 
 pub(super) use self::peer::Peer;
 use super::{Target, TargetKey, sm::Outcome};
-use crate::config::{Check, CheckKind};
+use crate::{
+    config::{Check, CheckKind},
+    topology,
+};
 
 /// Something that checks backends: the network, or a script in tests.
 pub trait Prober: Clone + Send + 'static {
-    /// Checks a backend once; finishes within the check's timeout.
+    /// Checks a backend once; finishes within the check's timeout. `None` says nothing about the
+    /// backend: this node itself could not ask.
     fn probe(
         self,
         key: TargetKey,
         target: Arc<Target>,
-    ) -> impl std::future::Future<Output = Outcome> + Send + 'static;
+    ) -> impl std::future::Future<Output = Option<Outcome>> + Send + 'static;
 }
 
 /// Checks over the network.
@@ -42,7 +46,7 @@ pub struct Network {
 }
 
 impl Prober for Network {
-    async fn probe(self, key: TargetKey, target: Arc<Target>) -> Outcome {
+    async fn probe(self, key: TargetKey, target: Arc<Target>) -> Option<Outcome> {
         let Check { timeout, .. } = *target.check;
         let started = Instant::now();
         let result = match tokio::time::timeout(timeout, self.attempt(key, &target)).await {
@@ -52,9 +56,10 @@ impl Prober for Network {
         match result {
             Ok(what) => {
                 let ms = started.elapsed().as_micros().div_ceil(1000);
-                Outcome { ok: true, reason: format!("{what} in {ms}ms") }
+                Some(Outcome { ok: true, reason: format!("{what} in {ms}ms") })
             }
-            Err(failure) => Outcome { ok: false, reason: failure.to_string() },
+            Err(_) if target.alias.is_some() && !topology::probe::is_there() => None,
+            Err(failure) => Some(Outcome { ok: false, reason: failure.to_string() }),
         }
     }
 }

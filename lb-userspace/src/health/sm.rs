@@ -149,6 +149,11 @@ impl Machine {
         change
     }
 
+    /// A check has finished that says nothing.
+    pub fn passed_over(&mut self, now: Instant) {
+        self.beat(now, self.contrary > 0);
+    }
+
     /// Sets the next check; faster while the finding is in doubt.
     fn beat(&mut self, now: Instant, doubt: bool) {
         let interval = if doubt { self.fast_interval } else { self.interval };

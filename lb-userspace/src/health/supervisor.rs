@@ -63,7 +63,7 @@ struct Supervisor<P> {
     queue: BTreeSet<(std::time::Instant, TargetKey)>,
     /// The backends on their way to their full weight, by when they may take more.
     ramps: BTreeSet<(std::time::Instant, TargetKey)>,
-    running: JoinSet<Outcome>,
+    running: JoinSet<Option<Outcome>>,
     /// Whom the running checks are about: the target, and the number of its watch.
     subjects: BTreeMap<task::Id, (TargetKey, u64)>,
     watches_so_far: u64,
@@ -158,20 +158,23 @@ impl<P: Prober> Supervisor<P> {
         }
     }
 
-    fn finished(&mut self, finished: Result<(task::Id, Outcome), JoinError>) {
+    fn finished(&mut self, finished: Result<(task::Id, Option<Outcome>), JoinError>) {
         let (task, outcome) = finished.unwrap_or_else(|error| {
             tracing::error!(%error, "a health check broke off");
             let reason = "the check itself broke off".into();
-            (error.id(), Outcome { ok: false, reason })
+            (error.id(), Some(Outcome { ok: false, reason }))
         });
         let Some((key, number)) = self.subjects.remove(&task) else { return };
         let Some(watch) = self.watches.get_mut(&key).filter(|watch| watch.number == number) else {
             return;
         };
+        let now = Instant::now().into_std();
         let ramp = watch.machine.next_step();
-        let change = watch.machine.finished(outcome, Instant::now().into_std());
-        self.news = self.news.max(change);
-        if change == Change::Health {
+        match outcome.map(|outcome| watch.machine.finished(outcome, now)) {
+            Some(change) => self.news = self.news.max(change),
+            None => watch.machine.passed_over(now),
+        }
+        if watch.machine.next_step() != ramp {
             if let Some(due) = ramp {
                 let _ = self.ramps.remove(&(due, key));
             }

@@ -22,8 +22,9 @@ use rtnetlink::{
     },
 };
 use rustix::{
+    io::Errno,
     ioctl::{Updater, ioctl},
-    net::{AddressFamily as SocketFamily, SocketType, socket},
+    net::{AddressFamily as SocketFamily, SocketType, netdevice::name_to_index, socket},
 };
 
 use super::{Topology, dump::PROTOCOL, netlink::Error, requests::Requests};
@@ -56,6 +57,13 @@ pub async fn remove() -> Result<bool, Error> {
     let mut requests = Requests::open()?;
     let found = requests.dump().await?.topology;
     take_away(&mut requests, &found).await
+}
+
+/// Whether the link is there now. If that cannot be known, it is.
+#[must_use]
+pub fn is_there() -> bool {
+    let Ok(socket) = socket(SocketFamily::INET, SocketType::DGRAM, None) else { return true };
+    name_to_index(&socket, NEAR) != Err(Errno::NODEV)
 }
 
 /// One end goes with the other.
@@ -199,7 +207,7 @@ const ETHTOOL_SGRO: u32 = 0x2c;
 
 /// Makes the near end fit for frames from XDP, and for frames to XDP.
 fn tune() -> Result<(), Error> {
-    let refused = |cause: rustix::io::Errno| Error::Refused {
+    let refused = |cause: Errno| Error::Refused {
         what: "tune the probe link",
         cause: io::Error::from(cause),
     };

@@ -58,7 +58,7 @@ fn get(path: &str) -> CheckKind {
 async fn probe(key: TargetKey, check: &Check) -> Outcome {
     let names = ("web".into(), "web1".into());
     let target = Target { names, check: Arc::new(check.clone()), alias: None, initially_up: true };
-    Network::default().probe(key, Arc::new(target)).await
+    Network::default().probe(key, Arc::new(target)).await.unwrap()
 }
 
 /// A check of this kind, of an address of its own.
@@ -161,7 +161,7 @@ async fn tcp_checks_use_their_sockets_again_whatever_became_of_them() {
         (closed, "connection refused"),
         (good, "connected in "),
     ] {
-        let outcome = network.clone().probe(key("192.0.2.1", 80, address), target.clone()).await;
+        let outcome = network.clone().probe(key("192.0.2.1", 80, address), target.clone()).await.unwrap();
         assert!(outcome.reason.starts_with(reason), "{address}: {outcome:?}");
     }
 }

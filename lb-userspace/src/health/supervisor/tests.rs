@@ -23,7 +23,7 @@ struct Script(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    up: Mutex<BTreeMap<SocketAddr, bool>>,
+    up: Mutex<BTreeMap<SocketAddr, Option<bool>>>,
     probes: AtomicUsize,
     running: AtomicUsize,
     most_running: AtomicUsize,
@@ -34,7 +34,11 @@ struct Shared {
 
 impl Script {
     fn set(&self, key: TargetKey, up: bool) {
-        let _ = self.0.up.lock().unwrap().insert(key.backend, up);
+        let _ = self.0.up.lock().unwrap().insert(key.backend, Some(up));
+    }
+
+    fn cannot_ask(&self, key: TargetKey) {
+        let _ = self.0.up.lock().unwrap().insert(key.backend, None);
     }
 
     fn probes(&self) -> usize {
@@ -43,7 +47,7 @@ impl Script {
 }
 
 impl Prober for Script {
-    async fn probe(self, key: TargetKey, _: Arc<Target>) -> Outcome {
+    async fn probe(self, key: TargetKey, _: Arc<Target>) -> Option<Outcome> {
         let shared = self.0;
         let number = shared.probes.fetch_add(1, Ordering::Relaxed);
         let begun = (number, Instant::now());
@@ -54,7 +58,8 @@ impl Prober for Script {
         sleep(takes).await;
         let _ = shared.running.fetch_sub(1, Ordering::Relaxed);
         let up = shared.up.lock().unwrap().get(&key.backend).copied();
-        Outcome { ok: up.expect("a script for this backend"), reason: format!("probe {number}") }
+        let ok = up.expect("a script for this backend")?;
+        Some(Outcome { ok, reason: format!("probe {number}") })
     }
 }
 
@@ -275,6 +280,22 @@ async fn a_check_that_panics_counts_as_failed() {
     while !bench.up(1) {
         let _ = bench.next().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_could_not_ask_says_nothing() {
+    let mut bench = Bench::new(targets([1]), Duration::ZERO);
+    bench.script.cannot_ask(key(1));
+    sleep(INTERVAL * 10).await;
+    assert!(bench.up(1));
+    assert_eq!(bench.script.probes(), 10, "it goes on asking");
+    bench.script.set(key(1), false);
+    while bench.up(1) {
+        let _ = bench.next().await;
+    }
+    bench.script.cannot_ask(key(1));
+    sleep(INTERVAL * 10).await;
+    assert!(!bench.up(1));
 }
 
 #[tokio::test(start_paused = true)]

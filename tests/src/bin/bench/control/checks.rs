@@ -88,9 +88,10 @@ struct Counted {
 }
 
 impl Prober for Counted {
-    async fn probe(self, key: TargetKey, target: Arc<Target>) -> Outcome {
+    async fn probe(self, key: TargetKey, target: Arc<Target>) -> Option<Outcome> {
         let outcome = self.network.probe(key, target).await;
-        let _ = self.good.fetch_add(u64::from(outcome.ok), Ordering::Relaxed);
+        let good = outcome.as_ref().is_some_and(|outcome| outcome.ok);
+        let _ = self.good.fetch_add(u64::from(good), Ordering::Relaxed);
         outcome
     }
 }
