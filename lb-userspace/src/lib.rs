@@ -9,6 +9,7 @@
 //! events                                            what happened, for them and for the log
 //! backend                                           the other end: what a backend needs
 //! detach                                            takes a node off its machine
+//! vrrp                                              which node of several has an address
 //! ```
 //!
 //! [`desired`] is a pure function of what is configured and seen; [`reconcile`] is the only writer
@@ -30,3 +31,4 @@ pub mod preflight;
 pub mod reconcile;
 pub mod ring;
 pub mod topology;
+pub mod vrrp;

@@ -22,7 +22,7 @@ pub(crate) fn run() -> Result<()> {
     steps.next("clippy on the BPF target", || lint::bpf(&toolchain))?;
     steps.next("docs", lint::docs)?;
     steps.next("tests on the host", || test::host(&[]))?;
-    steps.next("fuzzing the parser", || fuzz::run(fuzz::Options::default()))?;
+    steps.next("fuzzing", || fuzz::run(fuzz::Options::default()))?;
     steps.next("tests in the kernel", || test::kernel(&[]))?;
     steps.next("tests on other kernels", || {
         vm::test::boot_and_test(&vm::test::Options::default())

@@ -10,6 +10,7 @@
 
 mod agree;
 mod guard;
+mod seed;
 mod seeds;
 
 use std::cell::RefCell;
@@ -31,7 +32,7 @@ thread_local! {
     static MEMORY: RefCell<Guarded> = RefCell::new(Guarded::new(LONGEST));
 }
 
-fuzz_target!(init: seeds::write(), |data: &[u8]| {
+fuzz_target!(init: seed::write(&seeds::frames()), |data: &[u8]| {
     let data = &data[..data.len().min(LONGEST)];
     let expected = agree::expected(data);
     MEMORY.with_borrow_mut(|memory| {

@@ -1,29 +1,12 @@
 //! Valid packets to begin with, built by etherparse.
 
-use std::{env, fs, path::PathBuf};
-
 use etherparse::{
     IpFragOffset, IpHeaders, PacketBuilder, PacketBuilderStep, VlanId, ip_number::IPV6_FRAG,
 };
 
-/// Where the fuzzer is told to put them.
-const FOLDER: &str = "LB_FUZZ_SEEDS";
 const PAYLOAD: &[u8] = b"payload";
 
-/// Writes the packets as files, if the environment says where.
-///
-/// # Panics
-///
-/// If they cannot be written: the run would say little.
-pub(crate) fn write() {
-    let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) else { return };
-    for (number, frame) in frames().iter().enumerate() {
-        let file = folder.join(format!("seed-{number:02}"));
-        fs::write(&file, frame).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    }
-}
-
-fn frames() -> Vec<Vec<u8>> {
+pub(crate) fn frames() -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     for six in [false, true] {
         frames.push(error(six));
