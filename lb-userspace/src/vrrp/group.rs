@@ -75,6 +75,7 @@ impl Group {
     }
 
     /// The members, in the order of their settings.
+    #[must_use]
     pub fn machines(&self) -> impl ExactSizeIterator<Item = &Machine> {
         self.members.iter().map(|member| &member.machine)
     }
@@ -112,9 +113,8 @@ impl Group {
     pub fn elapsed(&mut self, now: Instant) -> Actions {
         let take_over = self.may_take_over().is_some_and(|moment| moment <= now);
         self.each(|machine| match machine.state() {
-            State::Fault => Vec::new(),
             State::Backup if take_over => machine.take_over(now),
-            State::Backup => Vec::new(),
+            State::Fault | State::Backup => Vec::new(),
             State::Master => machine.elapsed(now),
         })
     }

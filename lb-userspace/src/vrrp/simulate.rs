@@ -11,7 +11,7 @@ use self::world::{Bounds, Random, Weather, World};
 use super::{Settings, Standing, Version, Vrid, packet::OWNER, sm::Announcements};
 
 /// The clocks run this much too slow or fast, in millionths.
-const SKEW: u64 = 50_000;
+const SKEW: u32 = 50_000;
 /// How long the wires are disturbed, in advert intervals.
 const DISTURBED: u32 = 40;
 /// What is on its way when the wires become whole arrives within this, in advert intervals.
@@ -41,7 +41,7 @@ struct Plans {
     preempt_delay: u32,
     /// Its own interval, in those of the plan; version 3 only.
     slower: u32,
-    rate: u64,
+    rate: u32,
 }
 
 /// What happens at a moment, mostly to a router.
@@ -197,7 +197,7 @@ impl Plan {
         let released = self.events.iter().any(|it| matches!(it.2, Event::Release));
         // Who was ordered to leave, and a group that gave way, wait for up to an interval more.
         let extra = u32::from(released) + u32::from(self.wires > 1);
-        let slow = |local: Duration| local.mul_f64(1e6 / (1_000_000 - SKEW) as f64);
+        let slow = |local: Duration| local * 1_000_000 / (1_000_000 - SKEW);
         let arrival = self.interval * self.delays.1 / 100 + Duration::from_micros(1);
         Bounds {
             vacant: slow(longest * (3 + extra) + skew) + arrival,
@@ -206,7 +206,7 @@ impl Plan {
     }
 
     /// Runs until nothing should change any more, and then that nothing does.
-    fn settle(&self, world: &mut World, bounds: Bounds) {
+    fn settle(world: &mut World, bounds: Bounds) {
         world.run(world.now + bounds.vacant * 30);
         let settled = world.now;
         world.run(world.now + bounds.vacant * 10);
@@ -229,7 +229,7 @@ fn after_healing(plan: &Plan) {
     plan.heal(&mut world);
     let bounds = plan.bounds(&world);
     world.watch(bounds);
-    plan.settle(&mut world, bounds);
+    Plan::settle(&mut world, bounds);
     for wire in 0..plan.wires {
         let masters = world.masters(wire);
         assert_eq!(masters.len(), 1, "wire {wire}: {masters:?}");
@@ -239,7 +239,7 @@ fn after_healing(plan: &Plan) {
         assert_eq!(last, Some(masters[0]), "wire {wire} was told otherwise");
         if plan.best_wins() {
             let live = world.routers.iter().filter_map(|it| it.group.as_ref());
-            let standing = live.flat_map(|group| group.machines());
+            let standing = live.flat_map(super::Group::machines);
             let best = standing.filter(|it| it.state() != super::State::Fault);
             let best = best.map(super::Machine::priority).max();
             let group = world.routers[masters[0]].group.as_ref();
@@ -270,7 +270,7 @@ proptest! {
         plan.heal(&mut world);
         world.cuts[1] = side;
         let bounds = plan.bounds(&world);
-        plan.settle(&mut world, bounds);
+        Plan::settle(&mut world, bounds);
         prop_assert!(world.masters(0).len() <= 1, "{:?}", world.masters(0));
     }
 }

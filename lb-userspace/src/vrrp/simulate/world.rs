@@ -49,7 +49,7 @@ pub(super) struct Router {
     /// `None` while its process or machine is dead.
     pub(super) group: Option<Group>,
     /// How fast its clock runs, in millionths.
-    pub(super) rate: u64,
+    pub(super) rate: u32,
     /// Until when it is not scheduled.
     stalled: Option<Duration>,
     /// What waits in its socket.
@@ -88,7 +88,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(
-        routers: Vec<(Vec<Settings>, u64)>,
+        routers: Vec<(Vec<Settings>, u32)>,
         random: Random,
         weather: Weather,
     ) -> Self {
@@ -318,7 +318,7 @@ impl World {
 
     fn check(&self, since: Duration, bound: impl Fn(&Bounds) -> Duration, what: &str) {
         let Some(bound) = self.bounds.as_ref().map(bound) else { return };
-        let lasted = self.now - since;
+        let lasted = self.now.saturating_sub(since);
         assert!(lasted <= bound, "{what} for {lasted:?}, longer than {bound:?}, at {:?}", self.now);
     }
 }

@@ -7,7 +7,8 @@ use crate::vrrp::packet::RESIGNED;
 
 #[derive(Clone, Debug)]
 pub(super) struct Master {
-    since: Instant,
+    /// Until when it may still hear from whom it took over, once more.
+    taken_over: Option<Instant>,
     /// When the next advert is due.
     due: Instant,
     schedule: Schedule,
@@ -25,13 +26,14 @@ impl Master {
     /// Has sent an advert and announced itself now.
     pub(super) fn begin(settings: &Settings, now: Instant) -> Self {
         let schedule = Schedule::begin(settings.announcements, now);
-        Self { since: now, due: now + settings.interval, schedule, rival: None }
+        let next = now + settings.interval;
+        Self { taken_over: Some(next), due: next, schedule, rival: None }
     }
 
     /// Has sent an advert now, and announced itself long ago.
     pub(super) fn resume(settings: &Settings, now: Instant) -> Self {
         let schedule = Schedule::resume(settings.announcements, now);
-        Self { schedule, ..Self::begin(settings, now) }
+        Self { schedule, taken_over: None, ..Self::begin(settings, now) }
     }
 
     pub(super) fn rival(&self) -> Option<Peer> {
@@ -68,8 +70,7 @@ impl Master {
         peer: Peer,
         now: Instant,
     ) -> bool {
-        // Whoever has just taken over may hear once more from whom it took over.
-        if now.saturating_duration_since(self.since) <= settings.interval {
+        if self.taken_over.is_some_and(|end| now <= end) {
             return false;
         }
         // The other may have told the link that the addresses are its own.
