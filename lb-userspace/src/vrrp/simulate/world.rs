@@ -82,6 +82,8 @@ pub(super) struct World {
     /// By time and number, for whom.
     flying: BTreeMap<(Duration, u64), (usize, Packet)>,
     number: u64,
+    /// Since the clock has moved.
+    steps: u32,
     vacant: Vec<Option<Duration>>,
     doubles: BTreeMap<(usize, usize, usize), Duration>,
 }
@@ -113,6 +115,7 @@ impl World {
             random,
             flying: BTreeMap::new(),
             number: 0,
+            steps: 0,
             vacant: vec![None; wires],
             doubles: BTreeMap::new(),
         }
@@ -174,6 +177,8 @@ impl World {
     /// Runs until a moment.
     pub(super) fn run(&mut self, until: Duration) {
         while let Some(next) = self.next().filter(|next| *next <= until) {
+            self.steps = if next > self.now { 0 } else { self.steps + 1 };
+            assert!(self.steps < 1000, "they answer each other for ever");
             self.now = next.max(self.now);
             // What has arrived is read before the clock is looked at.
             while let Some(entry) = self.flying.first_entry().filter(|it| it.key().0 <= self.now) {
