@@ -4,7 +4,7 @@
 //! alone, since libFuzzer watches every crate that it is built with.
 //!
 //! Run by `cargo xtask fuzz`.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a fuzzer: a panic is a finding")]
+#![expect(clippy::panic, reason = "a fuzzer: a panic is a finding")]
 #![no_main]
 
 #[path = "../../../lb-userspace/src/health/agent/line.rs"]
