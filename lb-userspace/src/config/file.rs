@@ -1,6 +1,7 @@
 //! Configuration files: text to [`Config`], or to errors with file, line, key and remedy.
 
 use std::{
+    collections::BTreeMap,
     fmt, io,
     path::{Path, PathBuf},
 };
@@ -165,14 +166,15 @@ fn is_within(key: &str, outer: &str) -> bool {
     key.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// The rules count the services that could be read; messages count those of the file.
-fn key_in_file(key: &str, places: &[usize]) -> String {
-    let parts = key.strip_prefix("service[").and_then(|rest| rest.split_once(']'));
-    let place = parts.and_then(|(index, rest)| {
-        let place = places.get(index.parse::<usize>().ok()?)?;
-        Some(format!("service[{place}]{rest}"))
-    });
-    place.unwrap_or_else(|| key.to_owned())
+/// The rules count what could be read of an array of tables; messages count what the file has.
+fn key_in_file(key: &str, places: &BTreeMap<&str, Vec<usize>>) -> String {
+    let in_file = || {
+        let (array, rest) = key.split_once('[')?;
+        let (index, rest) = rest.split_once(']')?;
+        let place = places.get(array)?.get(index.parse::<usize>().ok()?)?;
+        Some(format!("{array}[{place}]{rest}"))
+    };
+    in_file().unwrap_or_else(|| key.to_owned())
 }
 
 fn syntax_error(text: &str, name: &str, error: &toml::de::Error) -> Error {

@@ -18,6 +18,7 @@ mod schema;
 mod service;
 pub mod validate;
 mod value;
+pub mod vrrp;
 
 pub(crate) use value::parse_prefix;
 
@@ -30,6 +31,7 @@ pub use layer::Layer;
 pub use node::{Answers, AttachMode, Firewall, Limits, Node};
 pub use save::{Unsaved, save};
 pub use service::{Service, default_on_down, default_window};
+pub use vrrp::Vrrp;
 
 use lb_common::{addr::Addr, route::Prefix};
 
@@ -68,6 +70,8 @@ pub struct Config {
     pub answers: Answers,
     /// The services, in the file's order; names and keys are unique.
     pub services: Vec<Service>,
+    /// The virtual routers that this node is one of, in the file's order; names are unique.
+    pub vrrp: Vec<Vrrp>,
 }
 
 impl Config {

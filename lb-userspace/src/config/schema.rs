@@ -2,14 +2,16 @@
 
 mod agent;
 mod check;
+mod vrrp;
 
-use std::{cell::RefCell, path::PathBuf, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use lb_common::{addr::Protocol, route::Prefix, service::ForwardMode};
 use toml::de::DeTable;
 
 use agent::AGENT;
 use check::{CHECK, FLAP};
+use vrrp::{ANNOUNCE, TRACK, VRRP};
 
 use super::{
     Admin, Answers, AttachMode, Backend, Config, DEFAULT_ALIASES, DEFAULT_FLOW_TABLE,
@@ -20,7 +22,7 @@ use super::{
     value::{self, Fault},
 };
 
-const ROOT: &[&str] = &["node", "limits", "answers", "firewall", "service"];
+const ROOT: &[&str] = &["node", "limits", "answers", "firewall", "service", "vrrp"];
 const NODE: &[&str] = &[
     "interfaces",
     "mode",
@@ -67,6 +69,9 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("service.check.flap", FLAP),
     ("service.agent", AGENT),
     ("service.backend", BACKEND),
+    ("vrrp", VRRP),
+    ("vrrp.announce", ANNOUNCE),
+    ("vrrp.track", TRACK),
 ];
 
 /// What a document says.
@@ -74,8 +79,8 @@ pub(super) struct Content {
     /// The configuration, without what could not be read: where `problems` is not empty, it serves
     /// only to find more of them.
     pub(super) config: Config,
-    /// The place in the file of each service of `config`.
-    pub(super) places: Vec<usize>,
+    /// The places in the file of what `config` has of an array of tables, by the array's key.
+    pub(super) places: BTreeMap<&'static str, Vec<usize>>,
     /// What is wrong with keys and the forms of their values.
     pub(super) problems: Vec<Problem>,
     /// What is allowed, but probably not meant.
@@ -92,16 +97,32 @@ pub(super) fn read(document: &DeTable<'_>) -> Content {
     let limits = limits(&root);
     let answers = answers(&root);
     let firewall = root.table("firewall", FIREWALL).and_then(|table| firewall(&table));
-    let (mut services, mut places) = (Vec::new(), Vec::new());
-    for (place, table) in root.tables("service", SERVICE).unwrap_or_default().iter().enumerate() {
-        if let Ok(service) = table.as_ref().map_err(|&reported| reported).and_then(service) {
-            services.push(service);
-            places.push(place);
-        }
+    let services = array(root.tables("service", SERVICE), service);
+    let mut vrrp = array(root.tables("vrrp", VRRP), vrrp::vrrp);
+    if services.iter().any(Option::is_none) {
+        // The rules cannot tell whether it is the one that a track names.
+        vrrp.iter_mut().flatten().for_each(vrrp::without_services);
     }
+    let places = BTreeMap::from([("service", places(&services)), ("vrrp", places(&vrrp))]);
+    let services = services.into_iter().flatten().collect();
+    let vrrp = vrrp.into_iter().flatten().collect();
     let firewall = firewall.unwrap_or_default();
-    let config = Config { node, limits, firewall, answers, services };
+    let config = Config { node, limits, firewall, answers, services, vrrp };
     Content { config, places, problems: problems.into_inner(), warnings }
+}
+
+/// The items of an array of tables; `None` for what cannot be read.
+fn array<T>(
+    tables: Result<Vec<Result<Table<'_>, Reported>>, Reported>,
+    read: impl Fn(&Table<'_>) -> Result<T, Reported>,
+) -> Vec<Option<T>> {
+    let Ok(tables) = tables else { return vec![None] };
+    tables.into_iter().map(|table| read(&table.ok()?).ok()).collect()
+}
+
+fn places<T>(items: &[Option<T>]) -> Vec<usize> {
+    let items = items.iter().enumerate();
+    items.filter(|(_, item)| item.is_some()).map(|(place, _)| place).collect()
 }
 
 /// What cannot be read gets its default: the rules then still see the rest.

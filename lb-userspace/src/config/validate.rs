@@ -40,7 +40,7 @@ impl Problem {
 /// Checks all rules; an empty answer means a valid configuration.
 #[must_use]
 pub fn check(config: &Config) -> Vec<Problem> {
-    let Config { node, limits, firewall, answers: _, services } = config;
+    let Config { node, limits, firewall, answers: _, services, vrrp: _ } = config;
     let mut problems = node::check(node);
     problems.extend(node::check_limits(limits, firewall));
     for (index, service) in services.iter().enumerate() {
@@ -77,7 +77,7 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
 }
 
 fn sums(config: &Config) -> Vec<Problem> {
-    let Config { node: _, limits, firewall: _, answers: _, services } = config;
+    let Config { node: _, limits, firewall: _, answers: _, services, vrrp: _ } = config;
     let backends = services.iter().map(|service| service.machines().count() as u64).sum();
     let slots = services.iter().map(|service| u64::from(service.ring_size)).sum();
     let rows = [
