@@ -1,9 +1,6 @@
 //! The node's state in the API's words.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use lb_common::{
     route::NextHop,
@@ -68,8 +65,7 @@ impl<D: Dataplane + Counters> State<D> {
         backend: &config::Backend,
         lines: &Lines,
     ) -> Result<Backend, reconcile::Error> {
-        let socket = SocketAddr::new(backend.address, backend.port);
-        let endpoint = Endpoint::from(socket);
+        let endpoint = Endpoint::from(backend.socket());
         let found = lines.get(&(service.key(), endpoint));
         let (place, line) = (found.map(|(place, _)| *place), found.map(|(_, line)| line));
         let is_sorry = service.sorry.as_ref() == Some(backend);
@@ -78,7 +74,7 @@ impl<D: Dataplane + Counters> State<D> {
         } else if backend.admin == config::Admin::Maintenance {
             (Health::Unchecked, "in maintenance".into())
         } else {
-            self.health_of(service, socket)
+            self.health_of(service, backend)
         };
         Ok(Backend {
             service: service.name.clone(),
@@ -117,8 +113,8 @@ impl<D: Dataplane + Counters> State<D> {
     }
 
     /// What the check and the agent say, and why.
-    fn health_of(&self, service: &config::Service, backend: SocketAddr) -> (Health, String) {
-        let key = TargetKey { service: service.key(), backend };
+    fn health_of(&self, service: &config::Service, backend: &config::Backend) -> (Health, String) {
+        let key = TargetKey::of(service, backend);
         let (health, reason) = self.checked_health_of(service, &key);
         let Some(said) = service.agent.as_ref().and_then(|_| self.agents.get(&key)) else {
             return (health, reason);
@@ -271,8 +267,7 @@ impl<D: Dataplane + Counters> State<D> {
     /// The services whose checks go to the backends' own addresses, although they should not.
     fn without_way_for_checks(&self) -> Vec<String> {
         let lacks = |service: &&config::Service| {
-            let mut sockets =
-                service.backends.iter().map(|it| SocketAddr::new(it.address, it.port));
+            let mut sockets = service.backends.iter().map(config::Backend::socket);
             service.probe().is_some() && sockets.any(|it| self.alias(service, it).is_none())
         };
         let sentence = |service: &config::Service| {

@@ -243,7 +243,7 @@ impl<D: Dataplane> State<D> {
     fn members(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
         self.config.services.iter().flat_map(|service| {
             let backends = service.backends.iter().filter(|it| it.admin != Admin::Maintenance);
-            backends.map(move |backend| (service, backend, target_key(service, backend)))
+            backends.map(move |backend| (service, backend, TargetKey::of(service, backend)))
         })
     }
 
@@ -255,11 +255,6 @@ impl<D: Dataplane> State<D> {
         let stay = stay.map(|backend| backend.address);
         stay.chain(leave.map(|endpoint| endpoint.address.to_ip())).collect()
     }
-}
-
-fn target_key(service: &config::Service, backend: &config::Backend) -> TargetKey {
-    let backend = SocketAddr::new(backend.address, backend.port);
-    TargetKey { service: service.key(), backend }
 }
 
 /// Seconds of Unix time.

@@ -4,7 +4,7 @@ mod weight;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
 };
 
 use lb_common::{
@@ -144,9 +144,7 @@ fn pool(inputs: Inputs<'_>, service: &config::Service) -> Service {
     let pool = pool.map(|(it, weight)| (it, backend(inputs, service, usage, it, weight)));
     let sorry = service.sorry.iter().map(|it| (it, sorry(inputs, service, usage, it)));
     let backends = pool.chain(sorry);
-    let backends = backends
-        .map(|(it, desired)| (SocketAddr::new(it.address, it.port).into(), desired))
-        .collect();
+    let backends = backends.map(|(it, desired)| (it.socket().into(), desired)).collect();
     let leaving = inputs.leaving.get(&service.key()).into_iter().flatten();
     let leaving =
         leaving.map(|endpoint| (*endpoint, way(inputs, service.forward, endpoint.address.to_ip())));
@@ -170,7 +168,7 @@ fn backend(
     backend: &config::Backend,
     weight: u16,
 ) -> Backend {
-    let key = key_of(service, backend);
+    let key = TargetKey::of(service, backend);
     let said = inputs.said(service, &key);
     let fails = inputs.health.get(&key).is_some_and(|finding| !finding.up);
     let down = (fails || said.is_some_and(Said::is_down)) && usage != Usage::Panic;
@@ -185,11 +183,6 @@ fn backend(
     .filter(|(_, is_so)| *is_so)
     .fold(Condition::UP, |condition, (one, _)| condition.with(one));
     Backend { weight, condition, way: way(inputs, service.forward, backend.address) }
-}
-
-fn key_of(service: &config::Service, backend: &config::Backend) -> TargetKey {
-    let backend = SocketAddr::new(backend.address, backend.port);
-    TargetKey { service: service.key(), backend }
 }
 
 /// It is there before it is needed, so that the way to it is known.

@@ -1,9 +1,6 @@
 //! Health checks through the packet path.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use lb_common::{
     probe::{Aliases, ProbeSettings},
@@ -46,8 +43,7 @@ pub(super) fn pool(inputs: Inputs<'_>, service: &config::Service) -> BTreeMap<En
     let patience = check.timeout.as_millis().try_into().unwrap_or(u32::MAX);
     let probes = service.backends.iter().filter_map(|backend| {
         let source = source(inputs, service.vip, backend.address)?.into();
-        let socket = SocketAddr::new(backend.address, backend.port);
-        Some((socket.into(), Probe { source, patience }))
+        Some((backend.socket().into(), Probe { source, patience }))
     });
     probes.collect()
 }

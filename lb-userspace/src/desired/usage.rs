@@ -1,7 +1,5 @@
 //! Which backends take the connections of a service, when few are up.
 
-use std::net::SocketAddr;
-
 use crate::{
     config::{Admin, Backend, Service},
     health::{TargetKey, View, agent},
@@ -45,8 +43,7 @@ pub fn strength(service: &Service, health: &View, agents: &agent::View) -> Stren
     let mut strength = Strength { up: 0, of: 0 };
     let wanted = |backend: &&Backend| backend.weight > 0 && backend.admin == Admin::Ready;
     for backend in service.backends.iter().filter(wanted) {
-        let socket = SocketAddr::new(backend.address, backend.port);
-        let key = TargetKey { service: service.key(), backend: socket };
+        let key = TargetKey::of(service, backend);
         let said = agents.get(&key).filter(|_| service.agent.is_some());
         if said.is_some_and(agent::Said::is_withdrawn) {
             continue;
@@ -91,10 +88,9 @@ mod tests {
         {
             backend.admin = Admin::DRAIN;
         }
-        let finding = |Backend { name, address, port, .. }: &Backend| {
-            let backend = SocketAddr::new(*address, *port);
-            let key = TargetKey { service: service.key(), backend };
-            let up = up.contains(&name.as_str());
+        let finding = |backend: &Backend| {
+            let up = up.contains(&backend.name.as_str());
+            let key = TargetKey::of(&service, backend);
             (key, crate::health::Finding { up, parts: 10, reason: String::new() })
         };
         let health: View = service.backends.iter().map(finding).collect();

@@ -17,7 +17,7 @@ use lb_common::service::ServiceKey;
 
 pub use self::ramp::FULL;
 
-use crate::config::Check;
+use crate::config::{Backend, Check, Service};
 
 /// What names a checked backend: the same address may serve two services with different checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +26,14 @@ pub struct TargetKey {
     pub service: ServiceKey,
     /// The backend's address and port.
     pub backend: SocketAddr,
+}
+
+impl TargetKey {
+    /// That of a service's backend.
+    #[must_use]
+    pub fn of(service: &Service, backend: &Backend) -> Self {
+        Self { service: service.key(), backend: backend.socket() }
+    }
 }
 
 /// A backend to check.

@@ -1,12 +1,13 @@
 //! The ways from one configuration to another, but for files: all of them go through [`State::replace`].
 
-use super::{State, Store, target_key, unix_time};
+use super::{State, Store, unix_time};
 use crate::{
     api::types::{Change, Changed},
     config::{self, Admin, Config, Layer, file::Loaded, validate},
     control::Rejection,
     dataplane::Dataplane,
     events::{Event, Kind},
+    health::TargetKey,
     reconcile::Outcome,
 };
 
@@ -41,7 +42,7 @@ impl<D: Dataplane> State<D> {
         let unchecked = before.services.iter().filter(|service| service.check.is_none());
         let served = unchecked.flat_map(|service| {
             let backends = service.backends.iter().filter(|it| it.admin != Admin::Maintenance);
-            backends.map(|backend| target_key(service, backend))
+            backends.map(|backend| TargetKey::of(service, backend))
         });
         self.trusted.extend(served);
         let targets = self.targets();

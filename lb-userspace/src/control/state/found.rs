@@ -1,9 +1,6 @@
 //! What a daemon finds in the maps when it starts.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::backend::{Backend as Line, Condition};
 
@@ -38,8 +35,7 @@ impl Found {
                 .backends
                 .extend(resolved.map(|(endpoint, hop)| (endpoint.address.to_ip(), hop)));
             for backend in &service.backends {
-                let socket = SocketAddr::new(backend.address, backend.port);
-                if let Some((_, line)) = pool.get(&socket.into()) {
+                if let Some((_, line)) = pool.get(&backend.socket().into()) {
                     found.note(service, backend, line);
                 }
             }
@@ -49,8 +45,7 @@ impl Found {
 
     fn note(&mut self, service: &config::Service, backend: &config::Backend, line: &Line) {
         let down = line.condition.contains(Condition::DOWN);
-        let socket = SocketAddr::new(backend.address, backend.port);
-        let key = TargetKey { service: service.key(), backend: socket };
+        let key = TargetKey::of(service, backend);
         if line.condition.contains(Condition::WITHDRAWN) && service.agent.is_some() {
             // Either ends with the agent's `ready`.
             let admin = if down { Admin::Maint } else { Admin::Drain };

@@ -1,6 +1,6 @@
 //! What the control loop did, as events: each when it is seen first.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::collections::BTreeSet;
 
 use lb_common::service::ServiceKey;
 
@@ -141,7 +141,7 @@ impl<D: Dataplane> State<D> {
 }
 
 fn endpoint(backend: &config::Backend) -> Endpoint {
-    SocketAddr::new(backend.address, backend.port).into()
+    backend.socket().into()
 }
 
 /// Notes a failure that is another one than before, and its end.

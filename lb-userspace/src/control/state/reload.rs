@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
-use super::{State, store, target_key};
+use super::{State, store};
 use crate::{
     api::plan::{Difference, Plan, Ring},
     config::{self, Admin, Config, Service, file, file::Loaded, validate},
     control::Rejection,
     dataplane::Dataplane,
     desired::{Inputs, derive},
-    health::Finding,
+    health::{Finding, TargetKey},
     reconcile,
 };
 
@@ -112,7 +112,7 @@ impl<D: Dataplane> State<D> {
         for service in config.services.iter().filter(|service| service.check.is_some()) {
             for backend in &service.backends {
                 let up = Finding { up: true, parts: crate::health::FULL, reason: String::new() };
-                let _ = health.entry(target_key(service, backend)).or_insert(up);
+                let _ = health.entry(TargetKey::of(service, backend)).or_insert(up);
             }
         }
         let moved = self.reconciler.preview(&derive(Inputs {

@@ -1,5 +1,7 @@
 //! What a configuration and the network make of the settings and the backends.
 
+use std::net::SocketAddr;
+
 use lb_common::{
     addr::{Addr, Mac},
     route::VlanTag,

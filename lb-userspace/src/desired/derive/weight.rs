@@ -1,17 +1,17 @@
 //! The weights of a pool's backends.
 
-use super::{Inputs, key_of};
+use super::Inputs;
 use crate::{
     config::Service,
     desired::Usage,
-    health::{self, agent::Said},
+    health::{self, TargetKey, agent::Said},
 };
 
 /// The weight of each backend, in the order of the pool. Only their relations count: rings do not change
 /// if all are multiplied alike.
 pub(super) fn of(inputs: Inputs<'_>, service: &Service, usage: Usage) -> Vec<u16> {
     let weights = service.backends.iter().map(|backend| {
-        let key = key_of(service, backend);
+        let key = TargetKey::of(service, backend);
         let finding = inputs.health.get(&key);
         let parts = match usage {
             Usage::Normal => finding.map_or(health::FULL, |finding| finding.parts),
