@@ -161,7 +161,8 @@ async fn tcp_checks_use_their_sockets_again_whatever_became_of_them() {
         (closed, "connection refused"),
         (good, "connected in "),
     ] {
-        let outcome = network.clone().probe(key("192.0.2.1", 80, address), target.clone()).await.unwrap();
+        let outcome =
+            network.clone().probe(key("192.0.2.1", 80, address), target.clone()).await.unwrap();
         assert!(outcome.reason.starts_with(reason), "{address}: {outcome:?}");
     }
 }
