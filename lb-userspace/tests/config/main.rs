@@ -15,7 +15,7 @@ use lb_userspace::config::{
     file::{self, Error, KEYS, Loaded},
     validate::Problem,
 };
-use mistakes::{CHECKS, Case, KEYS_AND_TYPES, RULES, SYNTAX};
+use mistakes::Case;
 use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("../../../lb.example.toml");
@@ -26,8 +26,7 @@ const NAT: &str = "[[service]]\nname = 'app'\nvip = '192.0.2.20'\nport = 80\nfor
 
 #[test]
 fn every_mistake_is_named_with_line_key_and_remedy() {
-    let cases = [SYNTAX, KEYS_AND_TYPES, CHECKS, RULES].concat();
-    for Case(pieces, expected) in &cases {
+    for Case(pieces, expected) in mistakes::all() {
         let text = pieces.concat();
         let error = file::parse(&text, "lb.toml").expect_err(&text);
         let Error::Invalid(diagnostics) = &error else { panic!("{error}") };

@@ -3,7 +3,7 @@
 use super::Case;
 use crate::{NAT, NODE, SERVICE};
 
-pub(crate) const CHECKS: &[Case] = &[
+pub(super) const CHECKS: &[Case] = &[
     Case(
         &[NODE, SERVICE, "[service.check]\ntype = 'ping'\n"],
         &[
