@@ -1,5 +1,7 @@
 //! In which things two configurations differ.
 
+mod vrrp;
+
 use std::{collections::BTreeMap, fmt::Display, net::IpAddr, time::Duration};
 
 use lb_common::route::Prefix;
@@ -8,7 +10,7 @@ use super::{Admin, Answers, Backend, Config, Service, validate::Problem};
 use crate::api::plan::{Difference, Kind};
 
 /// All in which `new` differs from `old`: the node's tables first, then the services, each with its
-/// backends. What is [`fixed`] is left out.
+/// backends, then the virtual routers. What is [`fixed`] is left out.
 #[must_use]
 pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
     let mut found = Vec::new();
@@ -35,6 +37,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
     found.extend(deny(Kind::Removed, only(before, after)));
     found.extend(deny(Kind::Added, only(after, before)));
     found.extend(services(&old.services, &new.services));
+    found.extend(vrrp::routers(&old.vrrp, &new.vrrp));
     found
 }
 

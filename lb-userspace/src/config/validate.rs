@@ -1,12 +1,14 @@
 //! The rules of a configuration, pure over [`Config`]: they serve files and run-time changes alike.
 //!
-//! Here are the rules that look at several services; `node`, `service` and `check` have the others.
+//! Here are the rules that look at several services; `node`, `service`, `check` and `vrrp` have the
+//! others.
 
 mod check;
 mod keys;
 mod node;
 mod probe;
 mod service;
+mod vrrp;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,18 +42,22 @@ impl Problem {
 /// Checks all rules; an empty answer means a valid configuration.
 #[must_use]
 pub fn check(config: &Config) -> Vec<Problem> {
-    let Config { node, limits, firewall, answers: _, services, vrrp: _ } = config;
+    let Config { node, limits, firewall, answers: _, services, vrrp } = config;
     let mut problems = node::check(node);
     problems.extend(node::check_limits(limits, firewall));
     for (index, service) in services.iter().enumerate() {
         problems.extend(service::check(index, service));
     }
+    for (index, router) in vrrp.iter().enumerate() {
+        problems.extend(vrrp::check(index, router));
+    }
     problems.extend(sums(config));
     problems.extend(names(services));
     problems.extend(keys::check(services));
-    problems.extend(vips_as_backends(services));
+    problems.extend(vips_as_backends(config));
     problems.extend(replies(services));
     problems.extend(probe::check(config));
+    problems.extend(vrrp::several(config));
     problems
 }
 
@@ -73,6 +79,7 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
         let remedy = "add [[service]] tables (lb.example.toml shows them)";
         warnings.push(Problem::new("service", "no services: nothing is balanced", remedy));
     }
+    warnings.extend(vrrp::warnings(config));
     warnings
 }
 
@@ -142,8 +149,10 @@ fn machines(
 }
 
 /// A VIP as a backend would send the packet to the node itself.
-fn vips_as_backends(services: &[Service]) -> Vec<Problem> {
-    let vips: BTreeSet<_> = services.iter().map(|service| service.vip).collect();
+fn vips_as_backends(Config { services, vrrp, .. }: &Config) -> Vec<Problem> {
+    let virtual_addresses = vrrp.iter().flat_map(|router| &router.addresses).map(|it| it.address);
+    let vips = services.iter().map(|service| service.vip);
+    let vips: BTreeSet<_> = vips.chain(virtual_addresses).collect();
     let mut problems = Vec::new();
     for (index, service) in services.iter().enumerate() {
         for (Backend { name, address, .. }, key) in machines(index, service) {

@@ -1,8 +1,10 @@
 //! The virtual routers that this node is one of, as they are configured.
 
-use std::{net::IpAddr, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+use crate::vrrp::{Settings, Version, Vrid, sm::Announcements};
 
 /// The priority of a router that configures none (RFC 9568 §6.1).
 pub const DEFAULT_PRIORITY: u8 = 100;
@@ -59,6 +61,19 @@ pub struct VirtualAddress {
     pub prefix_length: u8,
 }
 
+/// As in the file: without a prefix length where it is that of a single address.
+impl fmt::Display for VirtualAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, prefix_length } = self;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        if *prefix_length == bits {
+            write!(f, "{address}")
+        } else {
+            write!(f, "{address}/{prefix_length}")
+        }
+    }
+}
+
 /// What the checksum of an advert of version 3 over IPv4 covers; others have no choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -83,10 +98,16 @@ pub struct Announce {
     pub refresh: Option<Duration>,
 }
 
-/// As keepalived's `garp_master_repeat`, `garp_master_delay` and `garp_master_refresh`.
 impl Default for Announce {
     fn default() -> Self {
-        Self { copies: 5, repeat_after: Duration::from_secs(5), refresh: None }
+        let Announcements { copies, repeat_after, refresh } = Announcements::default();
+        Self { copies, repeat_after, refresh }
+    }
+}
+
+impl From<Announce> for Announcements {
+    fn from(Announce { copies, repeat_after, refresh }: Announce) -> Self {
+        Self { copies, repeat_after, refresh }
     }
 }
 
@@ -130,5 +151,23 @@ impl Vrrp {
     #[must_use]
     pub fn is_ipv4(&self) -> bool {
         self.addresses.first().is_some_and(|it| it.address.is_ipv4())
+    }
+
+    /// For the state machine, which sends from `source`; `None` where id or version are none.
+    #[must_use]
+    pub fn settings(&self, source: IpAddr) -> Option<Settings> {
+        let version =
+            [Version::V2, Version::V3].into_iter().find(|it| it.number() == self.version)?;
+        Some(Settings {
+            vrid: Vrid::new(self.id)?,
+            version,
+            priority: self.priority,
+            interval: self.interval,
+            preempt: self.preempt,
+            preempt_delay: self.preempt_delay,
+            source,
+            addresses: self.addresses.iter().map(|it| it.address).collect(),
+            announcements: self.announce.into(),
+        })
     }
 }

@@ -19,6 +19,21 @@ vip = "203.0.113.11"
 port = "8000-8100"
 forward = "l2"
 backend = [{ name = "one", address = "10.0.0.13" }]
+[[vrrp]]
+name = "same"
+interface = "eth0"
+id = 50
+addresses = ["203.0.113.9"]
+[[vrrp]]
+name = "out"
+interface = "eth0"
+id = 51
+addresses = ["203.0.113.10/24", "203.0.113.11"]
+[[vrrp]]
+name = "off"
+interface = "eth0"
+id = 52
+addresses = ["203.0.113.12"]
 "#;
 
 const NEW: &str = r#"
@@ -52,6 +67,27 @@ vip = "2001:db8::10"
 protocol = "udp"
 port = 53
 forward = "l2"
+[[vrrp]]
+name = "on"
+interface = "eth1"
+id = 51
+priority = 200
+addresses = ["2001:db8::10/64", "2001:db8::11"]
+[[vrrp]]
+name = "out"
+interface = "eth0"
+id = 51
+addresses = ["203.0.113.10/24"]
+preempt = false
+checksum = "plain"
+announce.copies = 1
+[[vrrp.track]]
+interface = "eth1"
+[[vrrp]]
+name = "same"
+interface = "eth0"
+id = 50
+addresses = ["203.0.113.9"]
 "#;
 
 fn config(text: &str) -> Config {
@@ -88,6 +124,9 @@ fn all_that_differs_is_said_once() {
         "~ backend web/web2 admin: ready → drain",
         "+ backend web/web3: 10.0.0.13 port 443, weight 1, maintenance",
         "+ service dns: 2001:db8::10 port 53/udp, l2, 0 backends",
+        "- vrrp off: 203.0.113.12, id 52 on eth0, priority 100",
+        "+ vrrp on: 2001:db8::10/64, 2001:db8::11, id 51 on eth1, priority 200",
+        "~ vrrp out: changed in addresses, preempt, checksum, announce, track",
     ];
     assert_eq!(lines, expected);
     assert_eq!(diff(&config(NEW), &config(NEW)), []);

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use crate::config::{
     document::{Reported, Table, all},
     value::{self, Fault},
-    vrrp::{Announce, Checksum, DEFAULT_PRIORITY, Track, Tracked, Vrrp},
+    vrrp::{Announce, Checksum, DEFAULT_PRIORITY, Track, Tracked, VirtualAddress, Vrrp},
 };
 
 pub(in crate::config) const VRRP: &[&str] = &[
@@ -50,7 +50,7 @@ pub(super) fn vrrp(table: &Table<'_>) -> Result<Vrrp, Reported> {
     let interface = table.required("interface", "\"eth0\"", value::text);
     let id = table.required("id", "51", value::vrrp::id);
     let version = table.or("version", 3, value::vrrp::version);
-    let addresses = table.list("addresses", value::vrrp::virtual_address);
+    let addresses = addresses(table);
     let priority = table.or("priority", DEFAULT_PRIORITY, value::vrrp::priority);
     let interval = table.or("interval", Duration::from_secs(1), value::duration);
     let preempt = table.or("preempt", true, value::boolean);
@@ -84,6 +84,14 @@ pub(super) fn vrrp(table: &Table<'_>) -> Result<Vrrp, Reported> {
     })
 }
 
+fn addresses(table: &Table<'_>) -> Result<Vec<VirtualAddress>, Reported> {
+    if table.has("addresses") {
+        return table.list("addresses", value::vrrp::virtual_address);
+    }
+    let fault = Fault::new("missing", "add `addresses = [\"203.0.113.10\"]`");
+    Err(table.fault("addresses", fault))
+}
+
 /// Puts what breaks no rule in place of the services that tracks name.
 pub(super) fn without_services(vrrp: &mut Vrrp) {
     for track in &mut vrrp.tracks {
@@ -103,9 +111,11 @@ fn announce(table: &Table<'_>) -> Result<Announce, Reported> {
 
 fn track(table: &Table<'_>) -> Result<Track, Reported> {
     let what = tracked(table);
+    let misplaced = misplaced(table);
     let weight = table.or("weight", 0, value::vrrp::track_weight);
     let rise = table.or("rise", 1, value::count);
     let fall = table.or("fall", 1, value::count);
+    misplaced?;
     Ok(Track { what: what?, weight: weight?, rise: rise?, fall: fall? })
 }
 
@@ -135,17 +145,22 @@ fn tracked(table: &Table<'_>) -> Result<Tracked, Reported> {
 
 fn script(table: &Table<'_>) -> Result<Option<Tracked>, Reported> {
     if !table.has("script") {
-        let mut result = Ok(None);
-        for key in OF_SCRIPTS.iter().filter(|key| table.has(key)) {
-            let fault = Fault::new("only a script has it", "remove it, or add `script`");
-            result = Err(table.fault(key, fault));
-        }
-        return result;
+        return Ok(None);
     }
     let command = table.list("script", value::text);
     let interval = table.or("interval", Duration::from_secs(1), value::duration);
     let timeout = table.or("timeout", Duration::from_millis(500), value::duration);
     Ok(Some(Tracked::Script { command: command?, interval: interval?, timeout: timeout? }))
+}
+
+/// Notes the keys that only a script has, if there is none.
+fn misplaced(table: &Table<'_>) -> Result<(), Reported> {
+    let mut result = Ok(());
+    for key in OF_SCRIPTS.iter().filter(|key| table.has(key) && !table.has("script")) {
+        let fault = Fault::new("only a script has it", "remove it, or track a `script`");
+        result = Err(table.fault(key, fault));
+    }
+    result
 }
 
 fn datapath(value: &DeValue<'_>) -> Result<Tracked, Fault> {

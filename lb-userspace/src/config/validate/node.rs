@@ -49,12 +49,8 @@ fn interfaces(names: &[String]) -> Vec<Problem> {
             "name the interfaces that packets arrive at, such as `interfaces = [\"eth0\"]`";
         problems.push(Problem::new("node.interfaces", "no interface is named", remedy));
     }
-    for (index, name) in names.iter().enumerate().filter(|(_, name)| !is_interface_name(name)) {
-        problems.push(Problem::new(
-            format!("node.interfaces[{index}]"),
-            format!("`{}` cannot be the name of an interface", name.escape_debug()),
-            format!("use a name that `ip link` shows, of 1 to {INTERFACE_NAME_MAX} bytes"),
-        ));
+    for (index, name) in names.iter().enumerate() {
+        problems.extend(interface(|| format!("node.interfaces[{index}]"), name));
     }
     problems.extend(repeated(names, String::clone).map(|(index, _)| {
         Problem::new(
@@ -66,11 +62,18 @@ fn interfaces(names: &[String]) -> Vec<Problem> {
     problems
 }
 
-/// `dev_valid_name` of the kernel (net/core/dev.c).
-fn is_interface_name(name: &str) -> bool {
-    (1..=INTERFACE_NAME_MAX).contains(&name.len())
+/// The name of an interface: `dev_valid_name` of the kernel (net/core/dev.c).
+pub(super) fn interface(key: impl FnOnce() -> String, name: &str) -> Option<Problem> {
+    let is_valid = (1..=INTERFACE_NAME_MAX).contains(&name.len())
         && !matches!(name, "." | "..")
-        && !name.contains(|c: char| c == '/' || c == ':' || c == '\0' || c.is_whitespace())
+        && !name.contains(|c: char| c == '/' || c == ':' || c == '\0' || c.is_whitespace());
+    (!is_valid).then(|| {
+        Problem::new(
+            key(),
+            format!("`{}` cannot be the name of an interface", name.escape_debug()),
+            format!("use a name that `ip link` shows, of 1 to {INTERFACE_NAME_MAX} bytes"),
+        )
+    })
 }
 
 /// At most one prefix of each family, of hosts' addresses.

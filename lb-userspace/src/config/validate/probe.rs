@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use lb_common::{probe::Aliases, route::Prefix};
 
 use super::{Backend, Problem, Service};
-use crate::config::Config;
+use crate::config::{Config, vrrp::VirtualAddress};
 
 pub(super) fn check(config: &Config) -> Vec<Problem> {
     config.probe_blocks().flat_map(|it| block(config, it)).collect()
@@ -22,6 +22,13 @@ fn block(config: &Config, block: Prefix) -> Vec<Problem> {
             format!("{} is too small: {backends} backends need {needed} addresses", show(&block)),
             "use a shorter prefix, or lower `limits.backends`",
         ));
+    }
+    for router in &config.vrrp {
+        let taken = |it: &VirtualAddress| block.contains(&it.address.into()).then_some(it.address);
+        let whose = format!("the virtual router `{}`", router.name);
+        problems.extend(
+            router.addresses.iter().filter_map(taken).map(|it| self::taken(&block, it, &whose)),
+        );
     }
     for service in &config.services {
         let Service { name, vip, .. } = service;

@@ -229,7 +229,7 @@ fn pool(key: &str, service: &Service) -> Vec<Problem> {
 }
 
 /// Names go into tables, metrics and command lines.
-fn named(key: impl FnOnce() -> String, name: &str) -> Option<Problem> {
+pub(super) fn named(key: impl FnOnce() -> String, name: &str) -> Option<Problem> {
     let fits = (1..=NAME_MAX).contains(&name.len())
         && !name.contains(|c: char| c.is_whitespace() || c.is_control())
         && !name.starts_with('-');

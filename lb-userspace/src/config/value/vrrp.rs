@@ -73,12 +73,11 @@ pub(in crate::config) fn virtual_address(value: &DeValue<'_>) -> Result<VirtualA
         None => Some(bits),
         Some(length) => length.parse().ok().filter(|length| (1..=bits).contains(length)),
     };
-    prefix_length.map(|prefix_length| VirtualAddress { address, prefix_length }).ok_or_else(|| {
-        let message = format!("`{text}` has no prefix length of a network");
-        let remedy =
-            format!("write {address}/1 to {address}/{bits}, or {address} for its own alone");
-        Fault::new(message, remedy)
-    })
+    let prefix_length = prefix_length.ok_or_else(|| {
+        let message = format!("`{text}` has no valid prefix length");
+        Fault::new(message, format!("use /1 to /{bits}, or leave it out: that is /{bits}"))
+    })?;
+    Ok(VirtualAddress { address, prefix_length })
 }
 
 #[cfg(test)]

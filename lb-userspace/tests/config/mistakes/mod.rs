@@ -3,6 +3,7 @@
 mod checks;
 mod node;
 mod service;
+mod vrrp;
 
 use crate::{NAT, NODE, SERVICE};
 
@@ -11,7 +12,7 @@ pub(crate) struct Case(pub(crate) &'static [&'static str], pub(crate) &'static [
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
-    [SYNTAX, KEYS_AND_TYPES, node::RULES, service::RULES, checks::CHECKS]
+    [SYNTAX, KEYS_AND_TYPES, node::RULES, service::RULES, checks::CHECKS, vrrp::KEYS, vrrp::RULES]
         .into_iter()
         .flatten()
 }
