@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lb_userspace::{
     config::{
-        file::{self, Loaded},
+        file::{self, Error, Loaded},
         vrrp::{Announce, Checksum, Track, Tracked, VirtualAddress, Vrrp},
     },
     vrrp::sm::Announcements,
@@ -14,13 +14,12 @@ use crate::{NODE, SERVICE};
 
 const SHORT: &str = "[[vrrp]]\nname = 'out'\ninterface = 'eth0'\nid = 51\n";
 
-fn load(pieces: &[&str]) -> Loaded {
-    let text = [&[NODE], pieces].concat().concat();
-    file::parse(&text, "lb.toml").map_err(|it| it.to_string()).expect(&text)
+fn load(pieces: &[&str]) -> Result<Loaded, Error> {
+    file::parse(&[&[NODE], pieces].concat().concat(), "lb.toml")
 }
 
-fn routers(pieces: &[&str]) -> Vec<Vrrp> {
-    load(pieces).config.vrrp
+fn routers(pieces: &[&str]) -> Result<Vec<Vrrp>, Error> {
+    load(pieces).map(|loaded| loaded.config.vrrp)
 }
 
 fn short() -> Vrrp {
@@ -47,7 +46,8 @@ fn short() -> Vrrp {
 
 #[test]
 fn defaults_are_those_of_the_documentation() {
-    assert_eq!(routers(&[SHORT, "addresses = ['203.0.113.10']\n"]), [short()]);
+    let routers = |text| routers(&[SHORT, text]).expect("valid");
+    assert_eq!(routers("addresses = ['203.0.113.10']\n"), [short()]);
     let tracks = "addresses = ['203.0.113.10']\n[[vrrp.track]]\nscript = ['/bin/ok']\n";
     let what = Tracked::Script {
         command: vec!["/bin/ok".into()],
@@ -55,7 +55,7 @@ fn defaults_are_those_of_the_documentation() {
         timeout: Duration::from_millis(500),
     };
     let track = Track { what, weight: 0, rise: 1, fall: 1 };
-    assert_eq!(routers(&[SHORT, tracks])[0].tracks, [track]);
+    assert_eq!(routers(tracks)[0].tracks, [track]);
     assert_eq!(Announcements::from(short().announce), Announcements::default());
 }
 
@@ -70,7 +70,8 @@ fn every_key_can_be_configured() {
                 [[vrrp.track]]\nservice = 'web'\nweight = 254\n";
     let second = "[[vrrp]]\nname = 'in'\ninterface = 'eth0'\nid = 51\nversion = 2\ngroup = 'pair'\n\
                   addresses = ['203.0.113.10']\ninterval = '255s'\npreempt = false\n";
-    let [six, four] = &routers(&[SERVICE, SHORT, text, second])[..] else { panic!("two") };
+    let routers = routers(&[SERVICE, SHORT, text, second]).expect("valid");
+    let [six, four] = &routers[..] else { panic!("two") };
     let address = |text: &str, prefix_length| VirtualAddress {
         address: text.parse().expect("an address"),
         prefix_length,
@@ -110,7 +111,8 @@ fn every_key_can_be_configured() {
 fn an_owner_may_have_its_own_address_and_lose_it_by_a_fault() {
     let text = "addresses = ['203.0.113.10']\npriority = 255\nsource = '203.0.113.10'\n\
                 checksum = 'plain'\n[[vrrp.track]]\ninterface = 'eth1'\n";
-    let [router] = &routers(&[SHORT, text])[..] else { panic!("one") };
+    let routers = routers(&[SHORT, text]).expect("valid");
+    let [router] = &routers[..] else { panic!("one") };
     assert_eq!((router.priority, router.checksum), (255, Checksum::Plain));
 }
 
@@ -119,7 +121,7 @@ fn what_is_probably_not_meant_is_warned_of() {
     let text = "addresses = ['203.0.113.10']\nvirtual_mac = true\npeers = ['10.0.0.2']\n\
                 group = 'pair'\n[[vrrp.track]]\nservice = 'web'\n";
     let backends = "backend = [{ address = '10.0.0.11' }]\n";
-    let loaded = load(&[SERVICE, backends, SHORT, text]);
+    let loaded = load(&[SERVICE, backends, SHORT, text]).expect("valid");
     let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
     let expected = [
         "lb.toml:15: vrrp[0].virtual_mac: switches learn where the MAC address is from adverts to the \
