@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     config::Node,
     dataplane::kernel::pins,
-    preflight,
+    preflight, speaker,
     topology::{netlink, probe},
 };
 
@@ -21,6 +21,8 @@ pub struct Detached {
     pub maps: usize,
     /// Whether there was a link for checks through the packet path.
     pub probe_link: bool,
+    /// Whether there was a VRRP speaker.
+    pub vrrp: bool,
     /// Neighbours that the kernel kept resolved for the node.
     pub neighbours: usize,
 }
@@ -33,8 +35,10 @@ pub struct Detached {
 /// Nothing has been touched while a daemon runs.
 pub async fn run(node: &Node) -> anyhow::Result<Detached> {
     let dir = &node.pin_dir;
+    let socket = node.speaker_socket();
+    let vrrp = speaker::client::resign(&socket).map_err(failed("speak to", &socket))?;
     if !dir.try_exists().map_err(failed("look into", dir))? {
-        return Ok(Detached::default());
+        return Ok(Detached { vrrp, ..Detached::default() });
     }
     let _lock = preflight::lock(node)?;
     let mut interfaces = pins::interfaces(dir)?;
@@ -45,12 +49,12 @@ pub async fn run(node: &Node) -> anyhow::Result<Detached> {
     fs::remove_dir(dir).map_err(failed("remove", dir))?;
     let neighbours = netlink::release().await?;
     let changes = node.changes_file();
-    for file in [node.socket(), node.lock_file(), changes.with_extension("bad"), changes] {
+    for file in [node.socket(), node.lock_file(), socket, changes.with_extension("bad"), changes] {
         remove(&file)?;
     }
     // Whatever else somebody keeps there stays.
     let _not_empty = fs::remove_dir(&node.runtime_dir);
-    Ok(Detached { maps: pinned - links, interfaces, probe_link, neighbours })
+    Ok(Detached { maps: pinned - links, interfaces, probe_link, vrrp, neighbours })
 }
 
 fn remove(file: &Path) -> anyhow::Result<()> {

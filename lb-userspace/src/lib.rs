@@ -6,6 +6,7 @@
 //! health ─┤
 //! topology┘                                         publish what they see; never touch maps
 //! api, cli                                          what people and programs talk to
+//! speaker                                           a process of its own that holds virtual addresses
 //! events                                            what happened, for them and for the log
 //! backend                                           the other end: what a backend needs
 //! detach                                            takes a node off its machine
@@ -30,5 +31,6 @@ pub mod node;
 pub mod preflight;
 pub mod reconcile;
 pub mod ring;
+pub mod speaker;
 pub mod topology;
 pub mod vrrp;

@@ -18,6 +18,7 @@ use crate::{
     dataplane::kernel::{Interface, Kernel, pins},
     events::{Event, Events, Kind, Who},
     health, preflight,
+    speaker::{self, client::Wishes, message::Report},
     topology::{self, Topology},
 };
 
@@ -55,8 +56,12 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let (health, _checker) = health::supervisor::spawn(to_check);
     let (agents_to_ask, to_ask) = watch::channel(Arc::new(state.agents()));
     let (agents, _asker) = health::agent::supervisor::spawn(to_ask, state.said().clone());
-    let orders = Orders { targets, agents: agents_to_ask, wanted };
-    let task = Task { state, facts, orders };
+    let (routers, to_speak_for) = watch::channel(state.routers());
+    let (report, to_report) = watch::channel(Report::default());
+    let wishes = Wishes { config: to_speak_for, report: to_report };
+    let speaker = speaker::client::spawn(node.speaker_socket(), wishes, events.clone());
+    let orders = Orders { targets, agents: agents_to_ask, wanted, routers, report };
+    let task = Task { state, facts, orders, speaker };
     let control = tokio::spawn(task.run(requests, News { health, agents, topology }));
 
     let stop = stop_signal(events.clone(), afterwards(&node))?;

@@ -10,6 +10,7 @@ mod decap;
 mod demo;
 mod emergency;
 mod explain;
+mod failover;
 mod firewall;
 mod health;
 mod interfaces;
@@ -24,6 +25,7 @@ mod site;
 mod tunnel;
 mod udp;
 mod upgrade;
+mod vrrp;
 
 use std::{
     collections::BTreeMap,

@@ -9,7 +9,10 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
 
 use crate::{
     Error, process,
@@ -177,6 +180,16 @@ pub fn named(prefix: &str) -> Result<Vec<String>, Error> {
 pub fn pids(name: &str) -> Result<Vec<i32>, Error> {
     let list = run(command("ip").args(["netns", "pids", name]))?;
     Ok(list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+}
+
+/// SIGKILL to everything that runs in a namespace, at once.
+pub fn kill_all(netns: &Netns) -> Result<(), Error> {
+    for pid in pids(&netns.name)?.into_iter().filter_map(Pid::from_raw) {
+        if let Err(error) = kill_process(pid, Signal::KILL) {
+            eprintln!("process {}: {error}", pid.as_raw_nonzero());
+        }
+    }
+    Ok(())
 }
 
 /// Ends what runs in a namespace and removes it; none of that name is fine.

@@ -12,8 +12,10 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Error,
+    netns::Netns,
     process::Process,
     run::{command, describe, eventually, output, run},
+    second::Second,
     site::Site,
     workspace::lb_binary,
 };
@@ -22,11 +24,11 @@ use crate::{
 /// verifies the program for half a minute.
 const START: Duration = Duration::from_secs(120);
 
-/// A daemon in the site's `lb` namespace. It is ended on drop; its pinned state goes with the site.
+/// A daemon in a namespace of the site. It is ended on drop; its pinned state goes with the site.
 #[derive(Debug)]
 pub struct Node<'a> {
     process: Process,
-    site: &'a Site,
+    netns: &'a Netns,
     binary: PathBuf,
     config: Option<PathBuf>,
     socket: PathBuf,
@@ -40,7 +42,18 @@ impl Site {
     /// [`runtime_dir`]: Site::runtime_dir
     pub fn start_node(&self, config: &str) -> Result<Node<'_>, Error> {
         let file = self.write_config(config)?;
-        self.start(Some(file), &self.runtime_dir())
+        self.start(&self.lb, Some(file), &self.runtime_dir())
+    }
+
+    /// As [`start_node`](Self::start_node), on another machine, with a configuration of
+    /// [`Second::node_table`](crate::second::Second::node_table).
+    pub fn start_second_node<'a>(
+        &'a self,
+        second: &'a Second,
+        config: &str,
+    ) -> Result<Node<'a>, Error> {
+        let file = self.write_config_as("second.toml", config)?;
+        self.start(&second.netns, Some(file), second.runtime_dir())
     }
 
     /// Starts `lb run` with the configuration that is built into it, and waits until it answers.
@@ -49,15 +62,20 @@ impl Site {
         let runtime_dir = Path::new(DEFAULT_RUNTIME_DIR);
         self.folder().own(runtime_dir)?;
         self.folder().own(Path::new(DEFAULT_PIN_DIR))?;
-        self.start(None, runtime_dir)
+        self.start(&self.lb, None, runtime_dir)
     }
 
-    fn start(&self, config: Option<PathBuf>, runtime_dir: &Path) -> Result<Node<'_>, Error> {
+    fn start<'a>(
+        &'a self,
+        netns: &'a Netns,
+        config: Option<PathBuf>,
+        runtime_dir: &Path,
+    ) -> Result<Node<'a>, Error> {
         let binary = lb_binary()?;
-        let log = self.folder().path().join("lb.log");
-        let process = start_daemon(self, &binary, config.as_deref(), &log)?;
+        let log = self.folder().path().join(format!("{}.log", netns.name()));
+        let process = start_daemon(netns, &binary, config.as_deref(), &log)?;
         let socket = runtime_dir.join("lb.sock");
-        let mut node = Node { process, site: self, binary, config, socket, log };
+        let mut node = Node { process, netns, binary, config, socket, log };
         node.wait_until_it_answers()?;
         Ok(node)
     }
@@ -174,7 +192,7 @@ impl Node<'_> {
     /// Starts it again, as it was started before, and waits until it answers.
     pub fn restart(&mut self) -> Result<(), Error> {
         self.process.end();
-        self.process = start_daemon(self.site, &self.binary, self.config.as_deref(), &self.log)?;
+        self.process = start_daemon(self.netns, &self.binary, self.config.as_deref(), &self.log)?;
         self.wait_until_it_answers()
     }
 
@@ -212,7 +230,7 @@ fn is_ready(backend: &Backend) -> bool {
 }
 
 fn start_daemon(
-    site: &Site,
+    netns: &Netns,
     binary: &Path,
     config: Option<&Path>,
     log: &Path,
@@ -220,7 +238,7 @@ fn start_daemon(
     let open = || OpenOptions::new().append(true).create(true).open(log);
     let stdout: File = open().map_err(Error::file("write", log))?;
     let stderr = open().map_err(Error::file("write", log))?;
-    let mut daemon = site.lb.command(binary);
+    let mut daemon = netns.command(binary);
     let _: &mut Command = daemon.arg("run").stdout(stdout).stderr(stderr);
     if let Some(config) = config {
         let _: &mut Command = daemon.arg("--config").arg(config);

@@ -121,35 +121,44 @@ pub enum Fate {
 }
 
 type Fates = Arc<Mutex<BTreeMap<usize, Fate>>>;
+/// When each was answered last.
+type Answers = Arc<Mutex<BTreeMap<usize, Instant>>>;
 
 /// Sessions from one namespace.
 #[derive(Debug)]
 pub struct Sessions {
     worker: Worker,
     fates: Fates,
+    answers: Answers,
 }
 
 impl Sessions {
     /// Opens `count` of them, in turn to each of the addresses.
     pub fn start(netns: &Netns, to: Vec<SocketAddr>, count: usize) -> Result<Self, Error> {
-        let fates = Fates::default();
-        let shared = Arc::clone(&fates);
+        let (fates, answers) = (Fates::default(), Answers::default());
+        let shared = (Arc::clone(&fates), Arc::clone(&answers));
         let worker = Worker::start(netns, move |mut stopped| async move {
             for (number, address) in to.into_iter().cycle().take(count).enumerate() {
-                drop(tokio::spawn(session(number, address, Arc::clone(&shared))));
+                drop(tokio::spawn(session(number, address, shared.clone())));
                 if number % BURST == BURST - 1 {
                     tokio::time::sleep(PACE / 4).await;
                 }
             }
             drop(stopped.wait_for(|stop| *stop).await);
         })?;
-        Ok(Self { worker, fates })
+        Ok(Self { worker, fates, answers })
     }
 
     /// How those stand that have been answered at least once, or have ended.
     #[must_use]
     pub fn fates(&self) -> BTreeMap<usize, Fate> {
         lock(&self.fates).clone()
+    }
+
+    /// How many have been answered since a moment.
+    #[must_use]
+    pub fn answered_since(&self, moment: Instant) -> usize {
+        lock(&self.answers).values().filter(|last| **last >= moment).count()
     }
 
     /// Ends them all; how they stood.
@@ -161,10 +170,13 @@ impl Sessions {
     }
 }
 
-async fn session(number: usize, address: SocketAddr, fates: Fates) {
+async fn session(number: usize, address: SocketAddr, (fates, answers): (Fates, Answers)) {
     let mut server = None;
-    let end = talk(address, &mut server, |server| {
-        let _: Option<Fate> = lock(&fates).insert(number, Fate::Live(server));
+    let end = talk(address, &mut server, |server, is_first| {
+        let _ = lock(&answers).insert(number, Instant::now());
+        if is_first {
+            let _: Option<Fate> = lock(&fates).insert(number, Fate::Live(server));
+        }
     });
     if let Err(error) = end.await {
         let (at, error) = (Instant::now(), error.to_string());
@@ -173,7 +185,11 @@ async fn session(number: usize, address: SocketAddr, fates: Fates) {
 }
 
 /// Says a word at every tick, and takes the answers as they come.
-async fn talk(address: SocketAddr, server: &mut Option<u8>, live: impl Fn(u8)) -> io::Result<()> {
+async fn talk(
+    address: SocketAddr,
+    server: &mut Option<u8>,
+    heard: impl Fn(u8, bool),
+) -> io::Result<()> {
     let stream = TcpStream::connect(address).await?;
     // What is lost must not hold back what comes behind.
     stream.set_nodelay(true)?;
@@ -196,8 +212,8 @@ async fn talk(address: SocketAddr, server: &mut Option<u8>, live: impl Fn(u8)) -
                 return Err(io::Error::other("an answer to something else"));
             }
             match server.replace(name) {
-                None => live(name),
-                Some(before) if before == name => {}
+                None => heard(name, true),
+                Some(before) if before == name => heard(name, false),
                 Some(_) => return Err(io::Error::other("another server answered")),
             }
         }
@@ -210,6 +226,6 @@ async fn talk(address: SocketAddr, server: &mut Option<u8>, live: impl Fn(u8)) -
     both.0.and(both.1)
 }
 
-fn lock(fates: &Fates) -> std::sync::MutexGuard<'_, BTreeMap<usize, Fate>> {
-    fates.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

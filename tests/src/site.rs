@@ -141,6 +141,12 @@ impl Site {
         self.folder.path().join("run")
     }
 
+    /// What the names of everything begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// A pin directory for a node.
     #[must_use]
     pub fn pin_dir(&self) -> PathBuf {
@@ -211,7 +217,7 @@ fn build_client(client: &Netns, router: &Netns) -> Result<(), Error> {
 }
 
 /// Plugs a machine into the router's bridge.
-fn plug(
+pub(crate) fn plug(
     netns: &Netns,
     router: &Netns,
     port: &str,
@@ -236,9 +242,16 @@ fn build_lb(lb: &Netns, router: &Netns, cable: Option<&[String; 2]>) -> Result<(
 }
 
 fn lb_addresses(lb: &Netns, interface: &str) -> Result<(), Error> {
-    addresses(lb, interface, &["10.0.0.2/24", "10.0.1.2/24"])?;
-    addresses(lb, interface, &["fd00:0:0:1::2/64", "fd00:0:0:2::2/64"])?;
-    VIPS.iter().try_for_each(|vip| vip_address(lb, interface, vip))?;
+    own_addresses(lb, interface, 2)?;
+    VIPS.iter().try_for_each(|vip| vip_address(lb, interface, vip))
+}
+
+/// A machine's own addresses on both networks, and its way out.
+pub(crate) fn own_addresses(lb: &Netns, interface: &str, host: u8) -> Result<(), Error> {
+    let (first, second) = (format!("10.0.0.{host}/24"), format!("10.0.1.{host}/24"));
+    addresses(lb, interface, &[&first, &second])?;
+    let (first, second) = (format!("fd00:0:0:1::{host}/64"), format!("fd00:0:0:2::{host}/64"));
+    addresses(lb, interface, &[&first, &second])?;
     default_route(lb, "10.0.0.1", "fd00:0:0:1::1")
 }
 

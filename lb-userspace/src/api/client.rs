@@ -14,9 +14,12 @@ use tokio::net::UnixStream;
 
 use super::explain::{Explanation, Question};
 use super::plan::{Difference, File, Plan, Saved};
-use super::types::{Backend, Change, Changed, Error as Body, Service, Stats, Status};
+use super::types::{Backend, Change, Changed, Error as Body, Failover, Service, Stats, Status};
 
-use crate::events::{Page, Query};
+use crate::{
+    events::{Page, Query},
+    speaker::message::View,
+};
 
 /// How long a daemon may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -141,6 +144,17 @@ impl Client {
     /// Writes the run-time changes into the daemon's file.
     pub async fn save(&self) -> Result<Saved, Error> {
         self.ask(Method::POST, "/v1/save", Vec::new()).await
+    }
+
+    /// How the virtual routers are.
+    pub async fn routers(&self) -> Result<View, Error> {
+        self.get("/v1/vrrp").await
+    }
+
+    /// Hands addresses over to another node.
+    pub async fn fail_over(&self, order: &Failover) -> Result<(), Error> {
+        let body = serde_json::to_vec(order).map_err(|error| self.bad(&error))?;
+        self.ask(Method::POST, "/v1/failover", body).await
     }
 
     /// Drops the run-time changes.

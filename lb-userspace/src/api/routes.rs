@@ -15,7 +15,7 @@ use tokio::net::UnixListener;
 use super::{
     events::events,
     plan::File,
-    types::{Change, Error as Body},
+    types::{Change, Error as Body, Failover},
 };
 use crate::{
     control::{Handle, Rejection},
@@ -23,7 +23,8 @@ use crate::{
 };
 
 const PATHS: &str = "GET /v1/status, /v1/services, /v1/backends, /v1/stats, /v1/events, /v1/diff, \
-                     POST /v1/changes, /v1/explain, /v1/plan, /v1/config, /v1/save, /v1/revert";
+                     /v1/vrrp, POST /v1/changes, /v1/explain, /v1/plan, /v1/config, /v1/save, \
+                     /v1/revert, /v1/failover";
 /// The longest configuration, in bytes: some 100,000 backends.
 const CONFIG_MAX: usize = 16 << 20;
 
@@ -58,6 +59,8 @@ pub(super) fn router(handle: Handle, all: Events) -> Router {
         .route("/v1/config", post(apply))
         .route("/v1/save", post(save))
         .route("/v1/revert", post(revert))
+        .route("/v1/vrrp", get(async |State(it): State<Handle>| answer(it.routers().await)))
+        .route("/v1/failover", post(fail_over))
         .layer(DefaultBodyLimit::max(CONFIG_MAX))
         .fallback(async |request: Request| {
             let text = format!("there is no {}; use {PATHS}", request.uri().path());
@@ -115,6 +118,22 @@ async fn save(State(handle): State<Handle>, ConnectInfo(peer): ConnectInfo<Peer>
 
 async fn revert(State(handle): State<Handle>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
     answer(handle.revert(peer.who()).await)
+}
+
+async fn fail_over(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: Bytes,
+) -> Response {
+    const EXAMPLE: &str = r#"{"router": "web"}"#;
+    let order = if body.is_empty() { Ok(Failover::default()) } else { serde_json::from_slice(&body) };
+    match order {
+        Ok(Failover { router }) => answer(handle.fail_over(router, peer.who()).await),
+        Err(error) => {
+            let text = format!("{error}; send nothing for all, or an object such as {EXAMPLE}");
+            refuse(StatusCode::BAD_REQUEST, text)
+        }
+    }
 }
 
 /// Without a body the daemon's own file is meant.

@@ -277,3 +277,11 @@ pub struct Error {
     /// What is wrong and what to do.
     pub error: String,
 }
+
+/// The order to hand addresses over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failover {
+    /// The virtual router, or the group, whose addresses are handed over; all if left out.
+    pub router: Option<String>,
+}

@@ -144,6 +144,31 @@ Examples:
 Examples:
   lb diff && lb revert")]
     Revert,
+    /// Show the virtual routers: who is master, since when, and what was heard
+    #[command(after_long_help = "\
+Examples:
+  lb vrrp
+  lb vrrp --json | jq -r '.routers[] | select(.state == \"master\") | .name'")]
+    Vrrp,
+    /// Hand the addresses of virtual routers over to another node
+    ///
+    /// This node resigns, so that another one takes over at once, and takes them back only when that
+    /// one is lost, whatever the priorities.
+    #[command(after_long_help = "\
+Examples:
+  lb failover
+  lb failover web")]
+    Failover {
+        /// A virtual router or a group; all of which this node is master if left out
+        router: Option<String>,
+    },
+    /// Speak VRRP for a daemon, which starts this process itself
+    #[command(hide = true)]
+    VrrpSpeaker {
+        /// The open file that the speaker before has left
+        #[arg(long)]
+        legacy: Option<std::os::fd::RawFd>,
+    },
     Events(EventsArgs),
     Explain(ExplainArgs),
     Decap(DecapArgs),

@@ -16,8 +16,8 @@ pub(super) fn detach(config: Option<&Path>, output: Output) -> Result<(), Error>
     })
 }
 
-fn text(Detached { interfaces, maps, probe_link, neighbours }: &Detached) -> String {
-    if interfaces.is_empty() && *maps == 0 && !probe_link {
+fn text(Detached { interfaces, maps, probe_link, vrrp, neighbours }: &Detached) -> String {
+    if interfaces.is_empty() && *maps == 0 && !probe_link && !vrrp {
         return "nothing was attached\n".into();
     }
     let from = match interfaces.as_slice() {
@@ -25,6 +25,7 @@ fn text(Detached { interfaces, maps, probe_link, neighbours }: &Detached) -> Str
         interfaces => format!("detached from {}", interfaces.join(", ")),
     };
     let link = if *probe_link { ", the probe link removed" } else { "" };
+    let link = if *vrrp { format!("{link}, VRRP resigned") } else { link.into() };
     format!("{from}; {maps} maps removed{link}, {neighbours} neighbours released\n")
 }
 
@@ -38,6 +39,7 @@ mod tests {
             interfaces: vec!["eth0".into(), "eth1".into()],
             maps: 19,
             probe_link: false,
+            vrrp: false,
             neighbours: 4,
         };
         assert_eq!(

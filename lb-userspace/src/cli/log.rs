@@ -23,6 +23,8 @@ pub(super) fn start() -> Result<(), Error> {
         .with_env_filter(filter(&wanted).map_err(|error| failed(&error))?)
         .with_ansi(io::stderr().is_terminal() && colour_allowed())
         .with_writer(io::stderr)
+        // A reader that has gone is no reason to end.
+        .log_internal_errors(false)
         .init();
     Ok(())
 }

@@ -32,6 +32,7 @@ mod show;
 mod stats;
 mod table;
 mod units;
+mod vrrp;
 
 use std::{io, process::ExitCode};
 
@@ -128,7 +129,7 @@ fn complain(error: &Error) {
 
 fn execute(Args { global, command }: Args) -> Result<(), Error> {
     let output = Output::new(global.json);
-    let client = client::Client::new(global.socket);
+    let client = client::Client::new(global.socket.clone());
     match command {
         Command::Run { config } => run::run(config.as_deref()),
         Command::Detach { config } => detach::detach(config.as_deref(), output),
@@ -154,6 +155,9 @@ fn execute(Args { global, command }: Args) -> Result<(), Error> {
         Command::Diff => block_on(config::diff(&client, output)),
         Command::Save => block_on(config::save(&client, output)),
         Command::Revert => block_on(config::revert(&client, output)),
+        Command::Vrrp => block_on(vrrp::show(&client, output)),
+        Command::Failover { router } => block_on(vrrp::fail_over(&client, output, router)),
+        Command::VrrpSpeaker { legacy } => block_on(vrrp::speak(&global.socket, legacy)),
     }
 }
 

@@ -64,6 +64,12 @@ impl Node {
         self.runtime_dir.join("changes.json")
     }
 
+    /// The socket of the VRRP speaker.
+    #[must_use]
+    pub fn speaker_socket(&self) -> PathBuf {
+        self.runtime_dir.join("vrrp.sock")
+    }
+
     /// The file that a running daemon holds locked.
     #[must_use]
     pub fn lock_file(&self) -> PathBuf {

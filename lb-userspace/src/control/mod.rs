@@ -14,6 +14,7 @@ use crate::{
         types::{Backend, Change, Changed, Service, Stats, Status},
     },
     events::Who,
+    speaker::message::View,
 };
 
 /// Why a request was not carried out; nothing has changed.
@@ -53,6 +54,10 @@ pub enum Request {
     Apply(Option<File>, Who, oneshot::Sender<Result<Plan, Rejection>>),
     /// Writes the run-time changes into the daemon's file.
     Save(Who, oneshot::Sender<Result<Saved, Rejection>>),
+    /// How the virtual routers are.
+    Routers(oneshot::Sender<Result<View, Rejection>>),
+    /// Hands the addresses of a virtual router over to another node; of all if none is named.
+    Failover(Option<String>, Who, oneshot::Sender<Result<(), Rejection>>),
     /// Drops the run-time changes.
     Revert(Who, oneshot::Sender<Result<Plan, Rejection>>),
 }
@@ -122,6 +127,16 @@ impl Handle {
     /// Drops the run-time changes.
     pub async fn revert(&self, who: Who) -> Result<Plan, Rejection> {
         self.ask(|answer| Request::Revert(who, answer)).await
+    }
+
+    /// How the virtual routers are.
+    pub async fn routers(&self) -> Result<View, Rejection> {
+        self.ask(Request::Routers).await
+    }
+
+    /// Hands the addresses of a virtual router over to another node; of all if none is named.
+    pub async fn fail_over(&self, router: Option<String>, who: Who) -> Result<(), Rejection> {
+        self.ask(|answer| Request::Failover(router, who, answer)).await
     }
 
     async fn ask<T>(

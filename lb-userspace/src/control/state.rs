@@ -4,6 +4,7 @@ mod change;
 mod found;
 mod noted;
 mod reload;
+mod speaker;
 mod store;
 #[cfg(test)]
 mod tests;

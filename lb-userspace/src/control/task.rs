@@ -16,11 +16,19 @@ use crate::{
         plan::{File, Plan, Saved},
         types::{Admin, Changed, Interface, Stats, Status},
     },
-    config::file::{self, Loaded},
+    config::{
+        Vrrp,
+        file::{self, Loaded},
+    },
     dataplane::{Counters, Dataplane, Trials},
     events::{Event, Kind, Who},
     health::{Targets, View, agent},
+    speaker::{
+        client::Speaker,
+        message::{self as speaker, Report},
+    },
     topology::Topology,
+    vrrp,
 };
 
 /// A tick of the node.
@@ -60,6 +68,10 @@ pub struct Orders {
     pub agents: watch::Sender<Arc<agent::Targets>>,
     /// Whose neighbours to keep resolved.
     pub wanted: watch::Sender<BTreeSet<IpAddr>>,
+    /// What to speak VRRP for.
+    pub routers: watch::Sender<Vec<Vrrp>>,
+    /// What the speaker cannot see of what it tracks.
+    pub report: watch::Sender<Report>,
 }
 
 /// The control task.
@@ -70,6 +82,8 @@ pub struct Task<D> {
     pub facts: Facts,
     /// What it tells the watchers.
     pub orders: Orders,
+    /// The VRRP speaker.
+    pub speaker: Speaker,
 }
 
 impl<D: Dataplane + Counters + Trials> Task<D> {
@@ -91,6 +105,7 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                 Ok(()) = news.health.changed() => {
                     self.state.see_health(news.health.borrow_and_update().clone());
                     self.sync();
+                    self.report();
                 }
                 Ok(()) = news.agents.changed() => {
                     self.state.see_agents(news.agents.borrow_and_update().clone());
@@ -114,6 +129,7 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                         self.state.note_progress();
                     }
                     self.tell();
+                    self.report();
                 }
             }
         }
@@ -137,6 +153,15 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
         tell(&self.orders.targets, Arc::new(self.state.targets()));
         tell(&self.orders.agents, Arc::new(self.state.agents()));
         tell(&self.orders.wanted, self.state.wanted());
+        tell(&self.orders.routers, self.state.routers());
+    }
+
+    /// Tells the speaker what only this daemon knows of what it tracks.
+    fn report(&mut self) {
+        if !self.state.config.vrrp.is_empty() {
+            let interfaces = &self.facts.interfaces;
+            tell(&self.orders.report, self.state.speaker_report(interfaces));
+        }
     }
 
     /// Gives whether anything was changed.
@@ -170,6 +195,8 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                 return true;
             }
             Request::Save(who, to) => send(to, self.save(&who)),
+            Request::Routers(to) => send(to, self.routers()),
+            Request::Failover(router, who, to) => send(to, self.fail_over(router, &who)),
             Request::Revert(who, to) => {
                 let answer = self.state.revert();
                 self.note(Kind::Reverted, &answer, &who);
@@ -178,6 +205,41 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
             }
         }
         false
+    }
+
+    fn routers(&self) -> Result<speaker::View, Rejection> {
+        if self.state.config.vrrp.is_empty() {
+            return Ok(speaker::View::default());
+        }
+        let silent = "the VRRP speaker does not answer: look at the daemon's log";
+        self.speaker.view().ok_or_else(|| Rejection::Failed(silent.into()))
+    }
+
+    fn fail_over(&mut self, name: Option<String>, who: &Who) -> Result<(), Rejection> {
+        let view = self.routers()?;
+        let masters = view.routers.iter().filter(|it| it.state == vrrp::State::Master);
+        let named = |it: &&speaker::Router| {
+            name.is_none() || name.as_ref() == Some(&it.name) || name == it.group
+        };
+        let masters: Vec<_> = masters.filter(named).collect();
+        if let Some(name) = &name
+            && !view.routers.iter().any(|it| named(&it))
+        {
+            let known: Vec<_> = view.routers.iter().map(|it| it.name.as_str()).collect();
+            let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+            let text = format!("there is no virtual router `{name}`; the virtual routers are: {known}");
+            return Err(Rejection::NotFound(text));
+        }
+        if masters.is_empty() {
+            let text = "this node is master of none of them: nothing to hand over";
+            return Err(Rejection::Invalid(text.into()));
+        }
+        for router in masters {
+            let event = Event::new(Kind::Failover, "its addresses are handed over");
+            self.state.events().note(event.of_router(&router.name).by(who));
+        }
+        self.speaker.order(speaker::Order::Failover(name));
+        Ok(())
     }
 
     /// A configuration file; the daemon's own if no other is given.

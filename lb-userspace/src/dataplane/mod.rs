@@ -247,6 +247,9 @@ pub trait Trials {
     fn known(&self, key: &FlowKey) -> Result<Known, Error>;
     /// Runs the program on a packet; no map and no counter of the node changes.
     fn try_out(&self, trial: &Trial<'_>) -> Result<Tried, Error>;
+    /// Runs the program itself on a frame that is nobody's business; gives whether it passes it on. It is
+    /// counted like any other.
+    fn takes_a_packet(&self) -> Result<bool, Error>;
 }
 
 /// The packet path's counters, which metrics read.

@@ -16,6 +16,8 @@ pub struct Event {
     pub service: Option<String>,
     /// The backend's name, if it is about one.
     pub backend: Option<String>,
+    /// The virtual router's name, if it is about one.
+    pub router: Option<String>,
     /// Why, or what exactly.
     pub cause: String,
     /// Whose doing it is.
@@ -26,7 +28,8 @@ impl Event {
     /// Something that the node did or saw by itself.
     #[must_use]
     pub fn new(kind: Kind, cause: impl Into<String>) -> Self {
-        Self { kind, service: None, backend: None, cause: cause.into(), who: Who::lb() }
+        let (service, backend, router) = (None, None, None);
+        Self { kind, service, backend, router, cause: cause.into(), who: Who::lb() }
     }
 
     /// It is about a service.
@@ -41,16 +44,22 @@ impl Event {
         Self { backend: Some(backend.to_owned()), ..self.of_service(service) }
     }
 
+    /// It is about a virtual router.
+    #[must_use]
+    pub fn of_router(self, router: &str) -> Self {
+        Self { router: Some(router.to_owned()), ..self }
+    }
+
     /// It is somebody's doing.
     #[must_use]
     pub fn by(self, who: &Who) -> Self {
         Self { who: who.clone(), ..self }
     }
 
-    /// `service/backend`, `service`, or nothing.
+    /// `service/backend`, `service`, the virtual router, or nothing.
     #[must_use]
     pub fn subject(&self) -> String {
-        let names = self.service.iter().chain(&self.backend);
+        let names = self.service.iter().chain(&self.backend).chain(&self.router);
         names.map(String::as_str).collect::<Vec<_>>().join("/")
     }
 
@@ -202,6 +211,18 @@ kinds! {
     SlotsStable = "slots-stable", Info;
     /// The maps could not be brought to what is wanted, or the flow table not be swept.
     Failing = "failing", Error;
+    /// This node holds the addresses of a virtual router.
+    Master = "master", Info;
+    /// Another node may hold the addresses of a virtual router.
+    Backup = "backup", Info;
+    /// This node must not hold the addresses of a virtual router.
+    Fault = "fault", Warn;
+    /// Two nodes hold the addresses of a virtual router.
+    SplitBrain = "split-brain", Error;
+    /// One node holds the addresses of a virtual router again.
+    SplitHealed = "split-healed", Warn;
+    /// The addresses of a virtual router are handed over to another node.
+    Failover = "failover", Info;
     /// What failed works again.
     Recovered = "recovered", Info;
 }

@@ -1,6 +1,6 @@
 //! One check of one backend over the network.
 
-mod exec;
+pub(crate) mod exec;
 mod http;
 mod icmp;
 mod knock;
@@ -107,7 +107,7 @@ async fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Why a check failed, for people.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     #[error("{}", describe(.0))]
     Connect(io::Error),
     #[error("no answer within {0:?}")]

@@ -5,6 +5,7 @@ mod keep;
 pub mod netlink;
 pub mod probe;
 mod requests;
+pub mod vip;
 
 use std::{
     cmp::Reverse,

@@ -59,15 +59,44 @@ pub async fn release() -> Result<usize, Error> {
 pub fn spawn(
     wanted: watch::Receiver<BTreeSet<IpAddr>>,
 ) -> Result<(watch::Receiver<Arc<Topology>>, JoinHandle<()>), Error> {
+    start(Some(Keeping { keep: Keep::default(), wanted }))
+}
+
+/// As [`spawn`], but only looks on: no neighbour is kept, and none released.
+pub fn follow() -> Result<(watch::Receiver<Arc<Topology>>, JoinHandle<()>), Error> {
+    start(None)
+}
+
+fn start(
+    keeping: Option<Keeping>,
+) -> Result<(watch::Receiver<Arc<Topology>>, JoinHandle<()>), Error> {
     let (publisher, receiver) = watch::channel(Arc::default());
     let watcher = Watcher {
         notifications: subscribe()?,
         requests: Requests::open()?,
-        keep: Keep::default(),
-        wanted,
+        keeping,
         publisher,
     };
     Ok((receiver, tokio::spawn(watcher.run())))
+}
+
+/// The neighbours to keep resolved, and for whom.
+struct Keeping {
+    keep: Keep,
+    wanted: watch::Receiver<BTreeSet<IpAddr>>,
+}
+
+impl Keeping {
+    /// Ready when others are wanted than before.
+    async fn changed(keeping: &mut Option<Self>) {
+        let changed = match keeping {
+            Some(Self { wanted, .. }) => wanted.changed().await.is_ok(),
+            None => false,
+        };
+        if !changed {
+            std::future::pending().await
+        }
+    }
 }
 
 type Notifications = UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
@@ -85,8 +114,7 @@ fn subscribe() -> Result<Notifications, Error> {
 struct Watcher {
     notifications: Notifications,
     requests: Requests,
-    keep: Keep,
-    wanted: watch::Receiver<BTreeSet<IpAddr>>,
+    keeping: Option<Keeping>,
     publisher: watch::Sender<Arc<Topology>>,
 }
 
@@ -94,15 +122,11 @@ impl Watcher {
     async fn run(mut self) {
         let mut resync = interval(RESYNC);
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut wanted_open = true;
         loop {
             let notified = tokio::select! {
                 () = self.publisher.closed() => return,
                 _ = resync.tick() => Some(()),
-                changed = self.wanted.changed(), if wanted_open => {
-                    wanted_open = changed.is_ok();
-                    Some(())
-                }
+                () = Keeping::changed(&mut self.keeping) => Some(()),
                 first = self.notifications.next() => match first {
                     Some(_) => end_of_burst(&mut self.notifications).await,
                     None => None,
@@ -133,11 +157,12 @@ impl Watcher {
             }
             changed
         });
-        let wanted = self.wanted.borrow_and_update().clone();
+        let Some(Keeping { keep, wanted }) = &mut self.keeping else { return Ok(()) };
+        let wanted = wanted.borrow_and_update().clone();
         let now = Instant::now().into_std();
-        for action in self.keep.actions(&dump, &wanted, now) {
+        for action in keep.actions(&dump, &wanted, now) {
             match self.requests.carry_out(action).await {
-                Ok(()) => self.keep.done(action, now),
+                Ok(()) => keep.done(action, now),
                 // The link or the address may be gone by now; the next turn knows better.
                 Err(error) => tracing::debug!(?action, %error, "neighbour request failed"),
             }

@@ -115,8 +115,10 @@ async fn make(requests: &mut Requests, blocks: &[Prefix]) -> Result<(), Error> {
     for block in blocks {
         let aliases = Aliases(block.address);
         let (own, router) = (aliases.own().to_ip(), aliases.router().to_ip());
+        let length = if own.is_ipv4() { 32 } else { 128 };
+        let own_address = address(near, own, length, AddressScope::Link);
         requests
-            .change("give the probe link an address", new, NewAddress(address(near, own)))
+            .change("give the probe link an address", new, NewAddress(own_address))
             .await?;
         let on_link = route(near, &Prefix::host(router.into()), own, None);
         requests.change("add the probe link's own route", new, NewRoute(on_link)).await?;
@@ -134,7 +136,7 @@ fn pair() -> LinkMessage {
 }
 
 /// Without a link-local address, which the kernel would speak from.
-fn quiet(index: u32) -> LinkMessage {
+pub(super) fn quiet(index: u32) -> LinkMessage {
     let none = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
     LinkUnspec::new_with_index(index)
         .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![none]))
@@ -145,14 +147,19 @@ fn family(address: IpAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
 
-/// An address that is the source of packets to aliases alone: of the link's scope for IPv4, and
-/// deprecated for IPv6 (RFC 4862 §5.5.4).
-fn address(index: u32, own: IpAddr) -> AddressMessage {
+/// An address of a link with a prefix of `length` bits, that for IPv6 is deprecated (RFC 4862 §5.5.4): it is
+/// never the source of what does not ask for it.
+pub(super) fn address(
+    index: u32,
+    own: IpAddr,
+    length: u8,
+    scope4: AddressScope,
+) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = family(own);
     message.header.index = index;
-    message.header.prefix_len = if own.is_ipv4() { 32 } else { 128 };
-    message.header.scope = if own.is_ipv4() { AddressScope::Link } else { AddressScope::Universe };
+    message.header.prefix_len = length;
+    message.header.scope = if own.is_ipv4() { scope4 } else { AddressScope::Universe };
     message.attributes = vec![AddressAttribute::Local(own), AddressAttribute::Address(own)];
     if own.is_ipv6() {
         message.header.flags = AddressHeaderFlags::Nodad;

@@ -16,6 +16,8 @@ use lb_userspace::{
     config::{self, Config, file},
     control::{Handle, Rejection, Request},
     events::Events,
+    speaker::message::{Router, View},
+    vrrp::{Cause, Counters, State},
 };
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -83,6 +85,36 @@ fn explanation(question: &Question) -> Explanation {
     }
 }
 
+/// A virtual router of which this node is master.
+fn view() -> View {
+    let router = Router {
+        name: "web".into(),
+        group: None,
+        interface: "eth0".into(),
+        id: 51,
+        version: 3,
+        state: State::Master,
+        since: 1_790_000_000,
+        cause: Some(Cause::MasterDown),
+        priority: 70,
+        configured_priority: 100,
+        interval_ms: 100,
+        addresses: vec!["203.0.113.10".parse().unwrap()],
+        peer: None,
+        counters: Counters { became_master: 1, sent: 12, received: 7, ..Counters::default() },
+        problems: vec!["interface eth1 fails".into()],
+    };
+    let rejected = [("eth0".into(), [("checksum".into(), 3)].into())].into();
+    View { routers: vec![router], rejected }
+}
+
+fn failover(router: Option<String>) -> Result<(), Rejection> {
+    match router.as_deref() {
+        None | Some("web") => Ok(()),
+        Some(other) => Err(Rejection::NotFound(format!("there is no virtual router `{other}`"))),
+    }
+}
+
 struct Books {
     config: Config,
     samples: u64,
@@ -114,6 +146,8 @@ impl Books {
             Request::Apply(file, _, answer) => drop(answer.send(self.apply(file))),
             Request::Save(_, answer) => drop(answer.send(Ok(self.save()))),
             Request::Revert(_, answer) => drop(answer.send(self.apply(None))),
+            Request::Routers(answer) => drop(answer.send(Ok(view()))),
+            Request::Failover(router, _, answer) => drop(answer.send(failover(router))),
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
 use lb_userspace::{
     api::types::{Backend, Service, Stats, Status},
     events::{Entry, Page, Who},
+    speaker::message::View,
 };
 
 use crate::{daemon::Daemon, good, json, lb, outcome, run};
@@ -45,6 +46,25 @@ verdict  no-service: No service has this address, protocol and port.
 in   0200
 "
     );
+}
+
+#[test]
+fn virtual_routers() {
+    let daemon = Daemon::start();
+    assert_eq!(
+        good(&daemon, &["vrrp"]),
+        "\
+ROUTER  STATE   SINCE                 MASTER     PRIORITY   LINK           SENT  RECEIVED  CHANGES  ADDRESSES
+web     master  2026-09-21T14:13:20Z  this node  70 of 100  eth0 v3 id 51    12         7        1  203.0.113.10
+web: interface eth1 fails
+ignored on eth0: checksum 3
+"
+    );
+    let view: View = json(&daemon, &["vrrp"]);
+    assert_eq!(view.routers[0].counters.sent, 12);
+    assert!(good(&daemon, &["failover", "web"]).starts_with("handed over"));
+    let (code, _, stderr) = run(&daemon.socket(), &["failover", "wbe"]);
+    assert_eq!((code, &*stderr), (1, "lb: there is no virtual router `wbe`\n"));
 }
 
 #[test]

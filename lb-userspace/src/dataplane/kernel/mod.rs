@@ -267,6 +267,14 @@ impl Trials for Kernel {
         let pins = self.pins.as_deref().ok_or(Error::Missing("pinned maps"))?;
         trial::run(&self.limits, pins, trial)
     }
+
+    fn takes_a_packet(&self) -> Result<bool, Error> {
+        let name = self.program;
+        let program = self.ebpf.program(name).ok_or(Error::Missing(name))?;
+        let failed = |cause| Error::Program { name, cause: Box::new(cause) };
+        let program: &Xdp = program.try_into().map_err(failed)?;
+        trial::passes(program).map_err(failed)
+    }
 }
 
 impl Counters for Kernel {

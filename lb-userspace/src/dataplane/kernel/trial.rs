@@ -38,6 +38,8 @@ pub(super) const WRITTEN: [&str; 7] = [
 const SMALL: [(&str, u32); 3] =
     [(names::FLOWS, 1), (names::PENDING, 1024), (names::FRAGMENTS, 1024)];
 
+/// `XDP_PASS` of `include/uapi/linux/bpf.h`.
+const XDP_PASS: u32 = 2;
 /// More than any headers that the program puts in front of a packet.
 const GROWTH: usize = 256;
 
@@ -76,6 +78,15 @@ pub(super) fn run(limits: &Limits, pins: &Path, trial: &Trial<'_>) -> Result<Tri
         frame,
         counter: trial.counters.iter().find(counter).copied(),
     })
+}
+
+/// Whether a program passes a frame on that is none of its business: of the EtherType that IEEE 802 sets
+/// aside for local experiments, from and to addresses that are zero.
+pub(super) fn passes(program: &Xdp) -> Result<bool, ProgramError> {
+    let mut frame = [0; 64];
+    frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+    let result = program.test_run(TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() })?;
+    Ok(result.return_value == XDP_PASS)
 }
 
 /// The frame afterwards.

@@ -18,16 +18,33 @@ use crate::health::Target;
 /// What is kept of a program's output, in bytes.
 const OUTPUT_MAX: u64 = 256;
 
-/// Runs a program to its end. If this is given up, all of its process group is killed.
+/// Runs a check's program.
 pub(super) async fn check(
     command: &[String],
     key: TargetKey,
     target: &Target,
     peer: Peer,
 ) -> Result<String, Failure> {
+    let (service, backend) = target.names.clone();
+    let environment = [
+        ("LB_SERVICE", service),
+        ("LB_BACKEND", backend),
+        ("LB_VIP", key.service.vip.to_ip().to_string()),
+        ("LB_ADDRESS", peer.address.ip().to_string()),
+        ("LB_PORT", peer.address.port().to_string()),
+    ];
+    run(command, &environment).await
+}
+
+/// Runs a program to its end; gives the first line that it wrote. If this is given up, all of its
+/// process group is killed.
+pub(crate) async fn run(
+    command: &[String],
+    environment: &[(&str, String)],
+) -> Result<String, Failure> {
     let [program, arguments @ ..] = command else { return Err(Failure::Answer) };
     let failed = |cause| Failure::Spawn { program: program.clone(), cause };
-    let (mut child, output) = spawn(program, arguments, key, target, peer).map_err(failed)?;
+    let (mut child, output) = spawn(program, arguments, environment).map_err(failed)?;
     let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
     let (line, status) = tokio::join!(first_line(output), child.wait());
     group.ended();
@@ -42,19 +59,13 @@ pub(super) async fn check(
 fn spawn(
     program: &str,
     arguments: &[String],
-    key: TargetKey,
-    Target { names: (service, backend), .. }: &Target,
-    peer: Peer,
+    environment: &[(&str, String)],
 ) -> io::Result<(Child, Receiver)> {
     let (output, input) = pipe()?;
     let mut command = Command::new(program);
     let _ = command
         .args(arguments)
-        .env("LB_SERVICE", service)
-        .env("LB_BACKEND", backend)
-        .env("LB_VIP", key.service.vip.to_ip().to_string())
-        .env("LB_ADDRESS", peer.address.ip().to_string())
-        .env("LB_PORT", peer.address.port().to_string())
+        .envs(environment.iter().map(|(name, value)| (*name, value)))
         .stdin(Stdio::null())
         .stdout(input.try_clone()?)
         .stderr(input)

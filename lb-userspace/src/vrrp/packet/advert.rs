@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr, num::NonZeroU8, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 /// The largest interval of version 3: 12 bits of centiseconds (RFC 9568 §5.2.7).
 pub(super) const CENTISECONDS_MAX: u16 = 0xfff;
 
@@ -54,7 +56,7 @@ impl Version {
 
 /// What the checksum of version 3 over IPv4 covers. Version 3 over IPv6 always covers the pseudo-header,
 /// version 2 never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Dialect {
     /// The IPv4 pseudo-header as well: keepalived, by its reading of RFC 5798 §5.2.8.
     PseudoHeader,

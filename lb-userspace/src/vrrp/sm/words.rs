@@ -1,12 +1,16 @@
 //! What a machine is told, and what it says.
 
 use std::{
+    fmt,
     net::IpAddr,
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Serialize};
+
 /// What a router is to a virtual router, in keepalived's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum State {
     /// It takes no part: not started yet, or tracking forbids it. RFC 9568 §6.4.1: initialize.
     Fault,
@@ -17,7 +21,8 @@ pub enum State {
 }
 
 /// What tracking leaves of a router.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// It must not hold the addresses.
     Fault,
@@ -26,7 +31,8 @@ pub enum Standing {
 }
 
 /// Why a state was entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// It began to take part for the first time.
     Started,
@@ -48,6 +54,35 @@ pub enum Cause {
     Ordered,
     /// Another member of its group entered the state.
     Group,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Started => "it takes part from now on",
+            Self::MasterDown => "the master was silent for too long",
+            Self::Preempted => "the master had a lower priority",
+            Self::Resigned => "the master resigned",
+            Self::HigherPriority => "another master has a higher priority",
+            Self::Rival => "another master has the same priority and a higher address",
+            Self::Fault => "what it depends on fails",
+            Self::Recovered => "what it depends on works again",
+            Self::Ordered => "an operator wants it",
+            Self::Group => "its group moves",
+        })
+    }
+}
+
+impl State {
+    /// As it is shown: `master`, `backup` or `fault`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fault => "fault",
+            Self::Backup => "backup",
+            Self::Master => "master",
+        }
+    }
 }
 
 /// What is to be done, in this order.
@@ -85,7 +120,7 @@ pub struct Peer {
 }
 
 /// What has happened since the machine was made, or since the one that it goes on for was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// How often it has become master.
     pub became_master: u64,
@@ -107,7 +142,7 @@ pub struct Counters {
 }
 
 /// What a machine leaves to the one that goes on for it, in another process or with other settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handover {
     /// Its state.
     pub state: State,

@@ -1,0 +1,169 @@
+//! What the daemon and the speaker say to each other over the speaker's socket: a line of JSON each.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::Vrrp,
+    vrrp::{Cause, Counters, State},
+};
+
+/// The version of what they say; between daemons and speakers of different ones, only
+/// [`Order::Replace`] and [`Said::Hello`] are understood for sure.
+pub const VERSION: u32 = 1;
+
+/// What the daemon wants of the speaker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Speak for these virtual routers, and for no others.
+    Configure(Vec<Vrrp>),
+    /// What only the daemon knows of what is tracked.
+    Report(Report),
+    /// Give the addresses of a virtual router and its group, or of all, to another node.
+    Failover(Option<String>),
+    /// End for good: give up all addresses.
+    Resign,
+    /// Go on as another program, without giving up anything.
+    Replace(PathBuf),
+}
+
+/// What the daemon knows of what is tracked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whether the program is attached and passes a packet of its own.
+    pub datapath: bool,
+    /// By service, whether it has a backend that takes connections.
+    pub services: BTreeMap<String, bool>,
+}
+
+/// What the speaker says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Said {
+    /// To everybody who comes.
+    Hello {
+        /// [`VERSION`].
+        version: u32,
+        /// The program that it runs.
+        build: String,
+        /// Its process.
+        pid: u32,
+    },
+    /// How the virtual routers are, whenever that has changed, and once a second.
+    View(View),
+    /// What happened to one of them.
+    Noted(Noted),
+}
+
+/// All virtual routers of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// In the configuration's order.
+    pub routers: Vec<Router>,
+    /// Messages that were ignored, by reason, and on which interface.
+    pub rejected: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// One virtual router, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Router {
+    /// Its name.
+    pub name: String,
+    /// The group that it moves with.
+    pub group: Option<String>,
+    /// Where it speaks.
+    pub interface: String,
+    /// Its number.
+    pub id: u8,
+    /// The version that it speaks.
+    pub version: u8,
+    /// What it is.
+    pub state: State,
+    /// Since when, in seconds of Unix time.
+    pub since: u64,
+    /// Why.
+    pub cause: Option<Cause>,
+    /// Its priority after tracking.
+    pub priority: u8,
+    /// Its configured priority.
+    pub configured_priority: u8,
+    /// Between its adverts as master, in milliseconds.
+    pub interval_ms: u64,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The other router that matters: for a backup the master, for a master its rival.
+    pub peer: Option<Peer>,
+    /// What has happened.
+    pub counters: Counters,
+    /// What is tracked and fails now, and what else keeps it from its work.
+    pub problems: Vec<String>,
+}
+
+/// Another node's router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Where it sends from.
+    pub address: IpAddr,
+    /// Its priority.
+    pub priority: u8,
+    /// Between its adverts, in milliseconds.
+    pub interval_ms: u64,
+}
+
+/// Something that happened to a virtual router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// Its name.
+    pub router: String,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happens to virtual routers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// It is something else now.
+    Became(State, Cause),
+    /// There is another master that should not be one.
+    Rival(Peer),
+    /// That one has been silent for as long as a dead one.
+    RivalGone(Peer),
+    /// The kernel refused something, in its words.
+    Failed(String),
+}
+
+impl From<crate::vrrp::Peer> for Peer {
+    fn from(peer: crate::vrrp::Peer) -> Self {
+        let interval_ms = milliseconds(peer.interval);
+        Self { address: peer.address, priority: peer.priority, interval_ms }
+    }
+}
+
+/// A time in whole milliseconds.
+#[must_use]
+pub fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Now, in seconds of Unix time.
+#[must_use]
+pub fn unix_now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The program that this process runs: another file, or the same after an upgrade, is another program.
+#[must_use]
+pub fn build() -> String {
+    let built = std::fs::metadata("/proc/self/exe").and_then(|it| it.modified());
+    let built = built.ok().and_then(|it| it.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let seconds = built.map_or(0, |it| it.as_secs());
+    format!("{} of {seconds}", env!("CARGO_PKG_VERSION"))
+}

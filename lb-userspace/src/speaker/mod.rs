@@ -1,0 +1,24 @@
+//! The VRRP speaker: a process of its own that holds virtual addresses.
+//!
+//! It outlives the daemon: while that is stopped, restarted or upgraded, adverts go on, and nothing that the
+//! daemon does can delay them. The daemon tells it what to speak for, and what only a daemon knows.
+//!
+//! ```text
+//! daemon ◄─ client ─ JSON over a Unix socket ─ server ─► engine ─► teams ─► wires
+//!                                                          ▲  sockets, clock, links, scripts
+//! ```
+//!
+//! The protocol itself, without I/O, is [`crate::vrrp`].
+
+pub mod client;
+mod ears;
+mod engine;
+pub mod message;
+pub mod process;
+mod script;
+mod server;
+mod show;
+mod socket;
+mod team;
+mod track;
+mod wire;

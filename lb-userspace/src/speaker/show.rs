@@ -1,0 +1,51 @@
+//! What people and programs are told of a virtual router.
+
+use super::{
+    message::{Router, milliseconds},
+    team::Member,
+};
+use crate::{
+    config::{Vrrp, vrrp::Tracked},
+    vrrp::Machine,
+};
+
+impl Member {
+    /// How it is, for people and programs.
+    pub(super) fn view(&self, machine: &Machine) -> Router {
+        let Vrrp { name, group, interface, id, version, interval, priority, .. } = &self.config;
+        let failing = self.config.tracks.iter().enumerate().filter_map(|(index, track)| {
+            let good = self.tracking.is_good(index);
+            (good != Some(true)).then(|| match good {
+                None => format!("{}: not known yet", describe(&track.what)),
+                Some(_) => format!("{} fails", describe(&track.what)),
+            })
+        });
+        let problems = self.missing.iter().chain(&self.failure).cloned();
+        Router {
+            name: name.clone(),
+            group: group.clone(),
+            interface: interface.clone(),
+            id: *id,
+            version: *version,
+            state: machine.state(),
+            since: self.since,
+            cause: self.cause,
+            priority: machine.priority(),
+            configured_priority: *priority,
+            interval_ms: milliseconds(*interval),
+            addresses: self.config.addresses.iter().map(|it| it.address).collect(),
+            peer: machine.peer().map(Into::into),
+            counters: machine.counters(),
+            problems: problems.chain(failing).collect(),
+        }
+    }
+}
+
+fn describe(tracked: &Tracked) -> String {
+    match tracked {
+        Tracked::Interface(name) => format!("interface {name}"),
+        Tracked::Script { command, .. } => format!("script {}", command.join(" ")),
+        Tracked::Datapath => "the packet path".into(),
+        Tracked::Service(name) => format!("service {name}"),
+    }
+}
