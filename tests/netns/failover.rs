@@ -125,7 +125,8 @@ impl Load {
     /// No connection broke. Gives what became of the stream.
     fn finish(self) -> Tally {
         let fates = self.sessions.finish();
-        let broken: Vec<_> = fates.values().filter(|it| matches!(it, Fate::Broken { .. })).collect();
+        let broken: Vec<_> =
+            fates.values().filter(|it| matches!(it, Fate::Broken { .. })).collect();
         let tally = self.stream.finish();
         let (all, broken_count, lost) = (fates.len(), broken.len(), tally.lost.len());
         println!("{all} sessions, {broken_count} broken, {lost} of {} datagrams lost", tally.sent);
@@ -224,7 +225,7 @@ fn a_master_stays_one_while_its_daemon_is_restarted_and_upgraded() {
     assert_eq!(after, since);
     for router in view(&other).unwrap().into_values() {
         assert_eq!((router.state, router.counters.became_master), (State::Backup, 0), "{router:?}");
-        assert!(router.counters.received > 60, "{router:?}");
+        assert!(router.counters.received >= 40, "{router:?}");
     }
     // Stopping for good is another thing.
     let _status = first.stop();

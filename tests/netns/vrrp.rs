@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use lb_tests::{keepalived::Keepalived, netns::Netns, node::Node, run::output, second::Second, site::Site};
+use lb_tests::{
+    keepalived::Keepalived, netns::Netns, node::Node, run::output, second::Second, site::Site,
+};
 use lb_userspace::{speaker::message::View, vrrp::State};
 
 /// A way of speaking: the names and addresses of its virtual router, and the keys of either side.

@@ -30,6 +30,10 @@ impl Second {
         let netns = Netns::create(format!("{}-lb2", site.prefix()))?;
         plug(&netns, &site.router, "lb2", None)?;
         site.router.checksum_in_software("lb2")?;
+        // As network cards do, neither machine takes frames for the other's MAC.
+        for port in ["lb", "lb2"] {
+            site.router.ip(&format!("link set {port} type bridge_slave flood off"))?;
+        }
         own_addresses(&netns, "eth0", HOST)?;
         let pass = pass::attach(lb_userspace::dataplane::OBJECT, &site.router, "lb2")?;
         let pin_dir = Path::new(BPFFS).join(format!("{}-lb2", site.prefix()));

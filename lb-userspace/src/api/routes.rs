@@ -126,7 +126,8 @@ async fn fail_over(
     body: Bytes,
 ) -> Response {
     const EXAMPLE: &str = r#"{"router": "web"}"#;
-    let order = if body.is_empty() { Ok(Failover::default()) } else { serde_json::from_slice(&body) };
+    let order =
+        if body.is_empty() { Ok(Failover::default()) } else { serde_json::from_slice(&body) };
     match order {
         Ok(Failover { router }) => answer(handle.fail_over(router, peer.who()).await),
         Err(error) => {

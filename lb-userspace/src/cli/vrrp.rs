@@ -81,7 +81,9 @@ fn row(router: &Router) -> Vec<Cell> {
     let master = match (state, peer) {
         (State::Master, None) => "this node".into(),
         (State::Master, Some(rival)) => format!("this node and {}", rival.address),
-        (State::Backup | State::Fault, Some(peer)) => format!("{} ({})", peer.address, peer.priority),
+        (State::Backup | State::Fault, Some(peer)) => {
+            format!("{} ({})", peer.address, peer.priority)
+        }
         (State::Backup | State::Fault, None) => "none heard".into(),
     };
     let priority = if priority == configured_priority {

@@ -227,7 +227,8 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
         {
             let known: Vec<_> = view.routers.iter().map(|it| it.name.as_str()).collect();
             let known = if known.is_empty() { "none".into() } else { known.join(", ") };
-            let text = format!("there is no virtual router `{name}`; the virtual routers are: {known}");
+            let text =
+                format!("there is no virtual router `{name}`; the virtual routers are: {known}");
             return Err(Rejection::NotFound(text));
         }
         if masters.is_empty() {

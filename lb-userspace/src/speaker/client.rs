@@ -236,7 +236,9 @@ fn event(Noted { router, what }: &Noted) -> Event {
             );
             (Kind::SplitBrain, cause)
         }
-        What::RivalGone(peer) => (Kind::SplitHealed, format!("{} is not master any more", peer.address)),
+        What::RivalGone(peer) => {
+            (Kind::SplitHealed, format!("{} is not master any more", peer.address))
+        }
         What::Failed(error) => (Kind::Failing, error.clone()),
     };
     Event::new(kind, cause).of_router(router)

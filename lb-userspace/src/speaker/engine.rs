@@ -111,11 +111,7 @@ impl Engine {
 
     /// Speaks for these virtual routers from now on. Those that stay go on as they are; `pasts` are of
     /// another process.
-    pub(super) async fn configure(
-        &mut self,
-        config: Vec<Vrrp>,
-        mut pasts: BTreeMap<String, Past>,
-    ) {
+    pub(super) async fn configure(&mut self, config: Vec<Vrrp>, mut pasts: BTreeMap<String, Past>) {
         if config == self.config && pasts.is_empty() {
             return;
         }

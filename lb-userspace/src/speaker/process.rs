@@ -148,11 +148,7 @@ fn replace(program: &Path, socket: &Path, legacy: &Legacy) -> io::Error {
         Err(error) => return error,
     };
     let number = file.as_raw_fd().to_string();
-    Command::new(program)
-        .arg("--socket")
-        .arg(socket)
-        .args([COMMAND, "--legacy", &number])
-        .exec()
+    Command::new(program).arg("--socket").arg(socket).args([COMMAND, "--legacy", &number]).exec()
 }
 
 fn bequeath(legacy: &Legacy) -> io::Result<OwnedFd> {
@@ -168,6 +164,7 @@ fn inherit(number: RawFd) -> anyhow::Result<Legacy> {
     let mut file = File::from(unsafe { OwnedFd::from_raw_fd(number) });
     let mut text = String::new();
     let _length = file.read_to_string(&mut text)?;
-    serde_json::from_str(&text)
-        .map_err(|error| anyhow::anyhow!("what the speaker before has left is not readable: {error}"))
+    serde_json::from_str(&text).map_err(|error| {
+        anyhow::anyhow!("what the speaker before has left is not readable: {error}")
+    })
 }

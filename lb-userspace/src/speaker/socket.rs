@@ -11,11 +11,8 @@ use std::{
 
 use etherparse::Ipv4HeaderSlice;
 use nix::{
-    cmsg_space,
-    libc,
-    sys::socket::{
-        ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, setsockopt, sockopt,
-    },
+    cmsg_space, libc,
+    sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, setsockopt, sockopt},
 };
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, SockAddrStorage, Socket, Type};
 
@@ -64,7 +61,8 @@ impl Receiver {
 
     /// The kernel gives IPv4 with its header.
     fn next_v4<'a>(&self, buffer: &'a mut [u8; LONGEST]) -> io::Result<(&'a [u8], Received)> {
-        let (length, _) = rustix::net::recv(&self.socket, &mut buffer[..], rustix::net::RecvFlags::DONTWAIT)?;
+        let (length, _) =
+            rustix::net::recv(&self.socket, &mut buffer[..], rustix::net::RecvFlags::DONTWAIT)?;
         let packet = &buffer[..length];
         let header = Ipv4HeaderSlice::from_slice(packet).map_err(io::Error::other)?;
         let end = usize::from(header.total_len()).min(length);

@@ -1,9 +1,6 @@
 //! Virtual routers that move together, with what their orders do to the node.
 
-use std::{
-    net::IpAddr,
-    time::Instant,
-};
+use std::{net::IpAddr, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,14 +12,13 @@ use super::{
 use crate::{
     config::{
         Vrrp,
-        vrrp::{Announce, Checksum, Tracked, VirtualAddress},
+        vrrp::{Checksum, Tracked, VirtualAddress},
     },
     topology::Topology,
     vrrp::{
-        Action, Advert, Cause, Dialect, Group, Handover, Machine, Reject, Settings, Standing, State,
-        Unsendable, Version, Vrid,
+        Action, Advert, Cause, Dialect, Group, Handover, Machine, Reject, Settings, Standing,
+        State, Unsendable,
         packet::{RESIGNED, encode},
-        sm::Announcements,
     },
 };
 
@@ -85,20 +81,9 @@ impl Member {
     }
 
     fn settings(&self) -> Result<Settings, Unsendable> {
-        let Vrrp { id, version, priority, interval, preempt, preempt_delay, .. } = self.config;
-        let Announce { copies, repeat_after, refresh } = self.config.announce;
         let unspecified = if self.config.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
-        Ok(Settings {
-            vrid: Vrid::new(id).ok_or(Unsendable::NoAddresses)?,
-            version: if version == 2 { Version::V2 } else { Version::V3 },
-            priority,
-            interval,
-            preempt,
-            preempt_delay,
-            source: self.wire.as_ref().map_or(unspecified, |wire| wire.place().source),
-            addresses: self.config.addresses.iter().map(|it| it.address).collect(),
-            announcements: Announcements { copies, repeat_after, refresh },
-        })
+        let source = self.wire.as_ref().map_or(unspecified, |wire| wire.place().source);
+        self.config.settings(source).ok_or(Unsendable::NoAddresses)
     }
 
     /// What is left of it by tracking, and by its link.
@@ -135,7 +120,10 @@ impl Member {
 
 impl Team {
     /// A team of these, which go on from what they were as soon as [`Self::see`] finds their links.
-    pub(super) fn new(members: Vec<(Vrrp, Option<Past>)>, now: Instant) -> Result<Self, Unsendable> {
+    pub(super) fn new(
+        members: Vec<(Vrrp, Option<Past>)>,
+        now: Instant,
+    ) -> Result<Self, Unsendable> {
         let handovers: Vec<_> =
             members.iter().map(|(_, past)| past.as_ref().map(|it| it.handover)).collect();
         let members: Vec<_> =
@@ -152,7 +140,8 @@ impl Team {
         handovers: impl Iterator<Item = Option<Handover>>,
         now: Instant,
     ) -> Result<Vec<(usize, Action)>, Unsendable> {
-        let settings: Vec<_> = self.members.iter().map(Member::settings).collect::<Result<_, _>>()?;
+        let settings: Vec<_> =
+            self.members.iter().map(Member::settings).collect::<Result<_, _>>()?;
         let (group, actions) = Group::resume(settings.into_iter().zip(handovers), now)?;
         self.group = group;
         Ok(actions)
@@ -172,9 +161,10 @@ impl Team {
         let past = |(member, machine): (&Member, &Machine)| {
             let (handover, dialect) = (machine.handover(), Some(member.dialect));
             let Member { config, tracking, since, cause, .. } = member;
-            let seen = config.tracks.iter().enumerate().filter_map(|(index, track)| {
-                Some((track.what.clone(), tracking.is_good(index)?))
-            });
+            let seen =
+                config.tracks.iter().enumerate().filter_map(|(index, track)| {
+                    Some((track.what.clone(), tracking.is_good(index)?))
+                });
             let (since, cause, seen) = (*since, *cause, seen.collect());
             (config.name.clone(), Past { handover, since, cause, dialect, seen })
         };

@@ -101,7 +101,10 @@ mod tests {
         high.see(0, true);
         it.see(0, true);
         it.see(1, true);
-        assert_eq!((high.standing(), it.standing()), (Standing::Priority(254), Standing::Priority(100)));
+        assert_eq!(
+            (high.standing(), it.standing()),
+            (Standing::Priority(254), Standing::Priority(100))
+        );
     }
 
     #[test]

@@ -104,7 +104,11 @@ pub(super) fn place(config: &Vrrp, topology: &Topology, vips: &[IpAddr]) -> Resu
 
 impl Wire {
     /// Opens what it takes, without giving the link any address.
-    pub(super) async fn open(config: &Vrrp, place: Place, tools: &mut Tools) -> Result<Self, Error> {
+    pub(super) async fn open(
+        config: &Vrrp,
+        place: Place,
+        tools: &mut Tools,
+    ) -> Result<Self, Error> {
         let sender =
             Sender::open(&config.interface, place.index, place.source).map_err(Error::Socket)?;
         let is_v4 = config.is_ipv4();
@@ -243,7 +247,8 @@ fn calm(lower: &str, upper: &str) {
 /// An advert to the group, in a frame from a MAC that the link's own sockets would not use.
 fn frame(mac: Mac, source: IpAddr, message: &[u8]) -> io::Result<Vec<u8>> {
     let mut frame = Vec::new();
-    let ethernet = |destination, ether_type| Ethernet2Header { source: mac, destination, ether_type };
+    let ethernet =
+        |destination, ether_type| Ethernet2Header { source: mac, destination, ether_type };
     match source {
         IpAddr::V4(source) => {
             let [_, a, b, c] = GROUP_V4.octets();

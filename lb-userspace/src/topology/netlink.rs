@@ -71,12 +71,8 @@ fn start(
     keeping: Option<Keeping>,
 ) -> Result<(watch::Receiver<Arc<Topology>>, JoinHandle<()>), Error> {
     let (publisher, receiver) = watch::channel(Arc::default());
-    let watcher = Watcher {
-        notifications: subscribe()?,
-        requests: Requests::open()?,
-        keeping,
-        publisher,
-    };
+    let watcher =
+        Watcher { notifications: subscribe()?, requests: Requests::open()?, keeping, publisher };
     Ok((receiver, tokio::spawn(watcher.run())))
 }
 

@@ -117,9 +117,7 @@ async fn make(requests: &mut Requests, blocks: &[Prefix]) -> Result<(), Error> {
         let (own, router) = (aliases.own().to_ip(), aliases.router().to_ip());
         let length = if own.is_ipv4() { 32 } else { 128 };
         let own_address = address(near, own, length, AddressScope::Link);
-        requests
-            .change("give the probe link an address", new, NewAddress(own_address))
-            .await?;
+        requests.change("give the probe link an address", new, NewAddress(own_address)).await?;
         let on_link = route(near, &Prefix::host(router.into()), own, None);
         requests.change("add the probe link's own route", new, NewRoute(on_link)).await?;
         let all = route(near, block, own, Some(router));
@@ -149,12 +147,7 @@ fn family(address: IpAddr) -> AddressFamily {
 
 /// An address of a link with a prefix of `length` bits, that for IPv6 is deprecated (RFC 4862 §5.5.4): it is
 /// never the source of what does not ask for it.
-pub(super) fn address(
-    index: u32,
-    own: IpAddr,
-    length: u8,
-    scope4: AddressScope,
-) -> AddressMessage {
+pub(super) fn address(index: u32, own: IpAddr, length: u8, scope4: AddressScope) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = family(own);
     message.header.index = index;

@@ -12,12 +12,7 @@ use rtnetlink::{
     },
 };
 
-use super::{
-    Topology,
-    netlink::Error,
-    probe::address,
-    requests::Requests,
-};
+use super::{Topology, netlink::Error, probe::address, requests::Requests};
 
 /// Gives links addresses and takes them away.
 pub struct Vips(Requests);

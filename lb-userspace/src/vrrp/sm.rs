@@ -58,9 +58,9 @@ impl Machine {
         handover: Handover,
         now: Instant,
     ) -> Result<(Self, Vec<Action>), Unsendable> {
-        let Handover { state, standing, released, counters } = handover;
+        let Handover { state, standing, started, released, counters } = handover;
         let mut machine = Self { standing, counters, ..Self::new(settings)? };
-        machine.started = true;
+        machine.started = started;
         let (state, mut actions) =
             (if standing == Standing::Fault { State::Fault } else { state }, vec![]);
         match state {
@@ -85,7 +85,7 @@ impl Machine {
             Role::Fault | Role::Master(_) => false,
         };
         let (state, standing, counters) = (self.state(), self.standing, self.counters);
-        Handover { state, standing, released, counters }
+        Handover { state, standing, started: self.started, released, counters }
     }
 
     /// What it is configured with.

@@ -85,7 +85,8 @@ pub(super) fn run(limits: &Limits, pins: &Path, trial: &Trial<'_>) -> Result<Tri
 pub(super) fn passes(program: &Xdp) -> Result<bool, ProgramError> {
     let mut frame = [0; 64];
     frame[12..14].copy_from_slice(&[0x88, 0xb5]);
-    let result = program.test_run(TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() })?;
+    let result =
+        program.test_run(TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() })?;
     Ok(result.return_value == XDP_PASS)
 }
 

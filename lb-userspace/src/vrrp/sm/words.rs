@@ -148,6 +148,8 @@ pub struct Handover {
     pub state: State,
     /// What tracking said last.
     pub standing: Standing,
+    /// Whether it has taken part before.
+    pub started: bool,
     /// Whether it gave the addresses up by order, and waits for their master to be lost.
     pub released: bool,
     /// What has happened.
