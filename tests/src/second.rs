@@ -11,7 +11,7 @@ use crate::{
     site::{BPFFS, Site, own_addresses, plug},
 };
 
-/// The last number of its addresses: 10.0.0.3, fd00:0:0:1::3.
+/// The last number of its addresses: `10.0.0.3`, `fd00:0:0:1::3`.
 pub const HOST: u8 = 3;
 
 /// The second machine, plugged in beside the node's, without any VIP.

@@ -53,7 +53,7 @@ fn text(View { routers, rejected }: &View, colour: bool) -> String {
     }
     for (interface, counts) in rejected {
         let counts: Vec<_> = counts.iter().map(|(why, count)| format!("{why} {count}")).collect();
-        text += &format!("ignored on {interface}: {}\n", counts.join(", "));
+        text.extend(["ignored on ", interface, ": ", &counts.join(", "), "\n"]);
     }
     text
 }

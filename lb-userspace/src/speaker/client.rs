@@ -123,7 +123,7 @@ impl Contact {
             }
             if self.wishes.config.borrow_and_update().is_empty() {
                 if self.wishes.config.changed().await.is_err() {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
                 continue;
             }

@@ -71,7 +71,7 @@ impl Ears {
             Ok(mut guard) => guard.clear_ready(),
             Err(error) => {
                 tracing::error!(%error, "adverts cannot be waited for");
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -186,7 +186,7 @@ impl Frames {
         // SAFETY: an address of a link is one of the kinds that the storage is for.
         let link = unsafe { storage.view_as::<libc::sockaddr_ll>() };
         link.sll_family = libc::AF_PACKET as u16;
-        link.sll_ifindex = index as i32;
+        link.sll_ifindex = index.cast_signed();
         // SAFETY: such an address is in it, with all that is not named being 0.
         let to = unsafe { SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as u32) };
         self.0.send_to(frame, &to).map(drop)

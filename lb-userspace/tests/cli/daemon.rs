@@ -108,8 +108,8 @@ fn view() -> View {
     View { routers: vec![router], rejected }
 }
 
-fn failover(router: Option<String>) -> Result<(), Rejection> {
-    match router.as_deref() {
+fn failover(router: Option<&str>) -> Result<(), Rejection> {
+    match router {
         None | Some("web") => Ok(()),
         Some(other) => Err(Rejection::NotFound(format!("there is no virtual router `{other}`"))),
     }
@@ -147,7 +147,7 @@ impl Books {
             Request::Save(_, answer) => drop(answer.send(Ok(self.save()))),
             Request::Revert(_, answer) => drop(answer.send(self.apply(None))),
             Request::Routers(answer) => drop(answer.send(Ok(view()))),
-            Request::Failover(router, _, answer) => drop(answer.send(failover(router))),
+            Request::Failover(router, _, answer) => drop(answer.send(failover(router.as_deref()))),
         }
     }
 
