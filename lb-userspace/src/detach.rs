@@ -36,11 +36,13 @@ pub struct Detached {
 pub async fn run(node: &Node) -> anyhow::Result<Detached> {
     let dir = &node.pin_dir;
     let socket = node.speaker_socket();
-    let vrrp = speaker::client::resign(&socket).map_err(failed("speak to", &socket))?;
+    let resign = || speaker::client::resign(&socket).map_err(failed("speak to", &socket));
     if !dir.try_exists().map_err(failed("look into", dir))? {
+        let vrrp = resign()?;
         return Ok(Detached { vrrp, ..Detached::default() });
     }
     let _lock = preflight::lock(node)?;
+    let vrrp = resign()?;
     let mut interfaces = pins::interfaces(dir)?;
     let links = interfaces.len();
     interfaces.retain(|name| name != probe::FAR);

@@ -283,3 +283,42 @@ fn addresses_follow_what_is_tracked() {
     let _serving = serve();
     wait_for(&first, State::Master);
 }
+
+/// Five thousand backends are read anew, and some of them changed, between adverts that are due ten times
+/// a second.
+#[test]
+fn no_address_moves_while_a_large_file_is_reloaded() {
+    let (site, second) = machines(1);
+    let small = services(&site);
+    let large = |weight: usize| {
+        let mut config = small.clone();
+        for service in 0..50 {
+            config += &format!(
+                "[[service]]\nname = 's{service}'\nvip = '10.9.0.{service}'\nport = 80\n\
+                 forward = 'l2'\nring_size = 4093\nbackend = [\n"
+            );
+            for backend in 1..=100 {
+                config += &format!(
+                    "{{ name = 'b{backend}', address = '10.8.{service}.{backend}', weight = {weight} }},\n"
+                );
+            }
+            config += "]\n";
+        }
+        config + &routers(150, "")
+    };
+    let first = site.start_node(&large(1)).unwrap();
+    let other = second.config(&site, &small) + &routers(100, "");
+    let other = site.start_second_node(&second, &other).unwrap();
+    wait_for(&first, State::Master);
+    let since: Vec<_> = view(&first).unwrap().values().map(|it| it.since).collect();
+    for weight in 2..6 {
+        drop(site.write_config(&large(weight)).unwrap());
+        drop(first.order(&["reload"]).unwrap());
+    }
+    wait_for(&first, State::Master);
+    let after: Vec<_> = view(&first).unwrap().values().map(|it| it.since).collect();
+    assert_eq!(after, since);
+    for router in view(&other).unwrap().into_values() {
+        assert_eq!((router.state, router.counters.became_master), (State::Backup, 0), "{router:?}");
+    }
+}

@@ -177,3 +177,29 @@ fn a_node_and_keepalived_take_over_from_each_other() {
     let view: View = node.ask(&["vrrp"]).unwrap();
     assert!(view.rejected.is_empty(), "{:?}", view.rejected);
 }
+
+/// What other makers' checksums cover is understood, and answered in kind.
+#[test]
+fn nodes_of_either_checksum_hear_each_other() {
+    let site = super::site_of(1);
+    let second = Second::build(&site).unwrap();
+    let kinds = &KINDS[1..2];
+    let config = site.config();
+    let plain = |priority| routers(kinds, priority) + "checksum = 'plain'\n";
+    let first = site.start_node(&(config.clone() + &routers(kinds, 150))).unwrap();
+    wait_for_state(&first, State::Master);
+    let other = second.config(&site, &config);
+    let other = site.start_second_node(&second, &(other + &plain(100))).unwrap();
+    wait_for_state(&other, State::Backup);
+    drop(first.order(&["failover"]).unwrap());
+    wait_for_state(&other, State::Master);
+    wait_for_state(&first, State::Backup);
+    drop(other.order(&["failover"]).unwrap());
+    wait_for_state(&first, State::Master);
+    wait_for_state(&other, State::Backup);
+    for node in [&first, &other] {
+        let view: View = node.ask(&["vrrp"]).unwrap();
+        assert!(view.rejected.is_empty(), "{:?}", view.rejected);
+        assert_eq!(view.routers[0].counters.rivals, 0, "{view:?}");
+    }
+}

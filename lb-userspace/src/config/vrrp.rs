@@ -10,6 +10,9 @@ use crate::vrrp::{Settings, Version, Vrid, sm::Announcements};
 pub const DEFAULT_PRIORITY: u8 = 100;
 /// The priority of the router whose own addresses the virtual ones are (RFC 9568 §5.2.4).
 pub const OWNER: u8 = 255;
+/// Between the refreshments of a router that configures none. keepalived has none by default; who missed the
+/// announcement would then stay with a dead master for as long as the entry in its table lives.
+pub const DEFAULT_REFRESH: Duration = Duration::from_secs(60);
 /// The largest weight of a track, either way: from the lowest priority past the highest (as keepalived's).
 pub const MAX_TRACK_WEIGHT: i16 = 254;
 
@@ -100,8 +103,8 @@ pub struct Announce {
 
 impl Default for Announce {
     fn default() -> Self {
-        let Announcements { copies, repeat_after, refresh } = Announcements::default();
-        Self { copies, repeat_after, refresh }
+        let Announcements { copies, repeat_after, refresh: _ } = Announcements::default();
+        Self { copies, repeat_after, refresh: Some(DEFAULT_REFRESH) }
     }
 }
 

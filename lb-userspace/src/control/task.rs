@@ -1,5 +1,7 @@
 //! The one task that owns the state: it takes requests and news in turn.
 
+mod speaker;
+
 use std::{
     collections::BTreeSet,
     net::IpAddr,
@@ -23,12 +25,8 @@ use crate::{
     dataplane::{Counters, Dataplane, Trials},
     events::{Event, Kind, Who},
     health::{Targets, View, agent},
-    speaker::{
-        client::Speaker,
-        message::{self as speaker, Report},
-    },
+    speaker::{client::Speaker, message::Report},
     topology::Topology,
-    vrrp,
 };
 
 /// A tick of the node.
@@ -156,14 +154,6 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
         tell(&self.orders.routers, self.state.routers());
     }
 
-    /// Tells the speaker what only this daemon knows of what it tracks.
-    fn report(&mut self) {
-        if !self.state.config.vrrp.is_empty() {
-            let interfaces = &self.facts.interfaces;
-            tell(&self.orders.report, self.state.speaker_report(interfaces));
-        }
-    }
-
     /// Gives whether anything was changed.
     fn answer(&mut self, request: Request) -> bool {
         match request {
@@ -205,42 +195,6 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
             }
         }
         false
-    }
-
-    fn routers(&self) -> Result<speaker::View, Rejection> {
-        if self.state.config.vrrp.is_empty() {
-            return Ok(speaker::View::default());
-        }
-        let silent = "the VRRP speaker does not answer: look at the daemon's log";
-        self.speaker.view().ok_or_else(|| Rejection::Failed(silent.into()))
-    }
-
-    fn fail_over(&mut self, name: Option<String>, who: &Who) -> Result<(), Rejection> {
-        let view = self.routers()?;
-        let masters = view.routers.iter().filter(|it| it.state == vrrp::State::Master);
-        let named = |it: &&speaker::Router| {
-            name.is_none() || name.as_ref() == Some(&it.name) || name == it.group
-        };
-        let masters: Vec<_> = masters.filter(named).collect();
-        if let Some(name) = &name
-            && !view.routers.iter().any(|it| named(&it))
-        {
-            let known: Vec<_> = view.routers.iter().map(|it| it.name.as_str()).collect();
-            let known = if known.is_empty() { "none".into() } else { known.join(", ") };
-            let text =
-                format!("there is no virtual router `{name}`; the virtual routers are: {known}");
-            return Err(Rejection::NotFound(text));
-        }
-        if masters.is_empty() {
-            let text = "this node is master of none of them: nothing to hand over";
-            return Err(Rejection::Invalid(text.into()));
-        }
-        for router in masters {
-            let event = Event::new(Kind::Failover, "its addresses are handed over");
-            self.state.events().note(event.of_router(&router.name).by(who));
-        }
-        self.speaker.order(speaker::Order::Failover(name));
-        Ok(())
     }
 
     /// A configuration file; the daemon's own if no other is given.
@@ -295,8 +249,20 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
             ring_bytes: self.state.ring_bytes(),
             config: self.state.file_name().to_owned(),
             changes: self.state.diff().len(),
-            problems: self.state.problems().map_err(failed)?,
+            problems: self.problems()?,
         })
+    }
+
+    fn problems(&self) -> Result<Vec<String>, Rejection> {
+        let mut problems = self.state.problems().map_err(failed)?;
+        match self.routers() {
+            Err(silent) => problems.push(silent.to_string()),
+            Ok(view) => problems.extend(view.routers.into_iter().flat_map(|router| {
+                let of = move |problem| format!("virtual router {}: {problem}", router.name);
+                router.problems.into_iter().map(of)
+            })),
+        }
+        Ok(problems)
     }
 
     fn stats(&self) -> Result<Stats, Rejection> {

@@ -68,7 +68,7 @@ pub fn spawn(socket: PathBuf, wishes: Wishes, events: Events) -> Speaker {
     let (publisher, view) = watch::channel(None);
     let (orders, wanted) = mpsc::channel(16);
     // It ends with the runtime.
-    drop(tokio::spawn(Contact { socket, wishes, events, publisher, wanted }.keep()));
+    drop(tokio::spawn(Contact { socket, wishes, events, publisher, wanted, stuck: None }.keep()));
     Speaker { view, orders }
 }
 
@@ -99,6 +99,8 @@ struct Contact {
     events: Events,
     publisher: watch::Sender<Option<View>>,
     wanted: mpsc::Receiver<Order>,
+    /// The speaker's program that could not be replaced.
+    stuck: Option<String>,
 }
 
 impl Contact {
@@ -189,7 +191,7 @@ impl Contact {
 
     /// Makes sure that the speaker is of this daemon's program; gives whether it is.
     async fn greet(
-        &self,
+        &mut self,
         lines: &mut Lines<BufReader<OwnedReadHalf>>,
         writer: &mut OwnedWriteHalf,
     ) -> io::Result<bool> {
@@ -199,6 +201,13 @@ impl Contact {
         };
         if (version, &other) == (VERSION, &build()) {
             return Ok(true);
+        }
+        if self.stuck.replace(other.clone()).as_ref() == Some(&other) {
+            // It has tried, and its log says why it could not.
+            let cause = format!("the VRRP speaker (process {pid}) stays as it is, lb {other}");
+            self.events.note(Event::new(Kind::Failing, cause));
+            sleep(PATIENCE).await;
+            return Ok(version == VERSION);
         }
         tracing::info!("the VRRP speaker (process {pid}) goes on as this program");
         let program = std::env::current_exe()?;
@@ -239,7 +248,6 @@ fn event(Noted { router, what }: &Noted) -> Event {
         What::RivalGone(peer) => {
             (Kind::SplitHealed, format!("{} is not master any more", peer.address))
         }
-        What::Failed(error) => (Kind::Failing, error.clone()),
     };
     Event::new(kind, cause).of_router(router)
 }

@@ -15,10 +15,11 @@ use tokio::{
 
 use super::{
     ears::Ears,
+    member::{Member, Past},
     message::{Noted, Order, Report, View},
     script::Scripts,
     socket::Frames,
-    team::{Member, Past, Team},
+    team::Team,
     wire::{Error, Tools},
 };
 use crate::{

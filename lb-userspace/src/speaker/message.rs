@@ -136,8 +136,6 @@ pub enum What {
     Rival(Peer),
     /// That one has been silent for as long as a dead one.
     RivalGone(Peer),
-    /// The kernel refused something, in its words.
-    Failed(String),
 }
 
 impl From<crate::vrrp::Peer> for Peer {

@@ -13,6 +13,7 @@
 pub mod client;
 mod ears;
 mod engine;
+mod member;
 pub mod message;
 pub mod process;
 mod script;

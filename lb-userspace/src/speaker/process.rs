@@ -26,9 +26,9 @@ use tokio::{
 
 use super::{
     engine::{End, Engine},
+    member::Past,
     message::{Order, View},
     server::{News, serve},
-    team::Past,
 };
 use crate::{
     api::server::bind,

@@ -1,8 +1,8 @@
 //! What people and programs are told of a virtual router.
 
 use super::{
+    member::Member,
     message::{Router, milliseconds},
-    team::Member,
 };
 use crate::{
     config::{Vrrp, vrrp::Tracked},

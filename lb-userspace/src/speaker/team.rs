@@ -1,24 +1,21 @@
-//! Virtual routers that move together, with what their orders do to the node.
+//! Virtual routers that move together.
 
 use std::{net::IpAddr, time::Instant};
 
-use serde::{Deserialize, Serialize};
-
 use super::{
+    member::{Member, Past},
     message::{Noted, What, unix_now},
-    track::Tracking,
     wire::{self, Tools, Wire},
 };
 use crate::{
     config::{
         Vrrp,
-        vrrp::{Checksum, Tracked, VirtualAddress},
+        vrrp::{Checksum, VirtualAddress},
     },
     topology::Topology,
     vrrp::{
-        Action, Advert, Cause, Dialect, Group, Handover, Machine, Reject, Settings, Standing,
-        State, Unsendable,
-        packet::{RESIGNED, encode},
+        Action, Advert, Dialect, Group, Handover, Machine, Reject, State, Unsendable,
+        packet::RESIGNED,
     },
 };
 
@@ -28,94 +25,6 @@ pub(super) struct Team {
     members: Vec<Member>,
     /// Whether their links have been looked for: until then, nobody knows how they stand.
     looked: bool,
-}
-
-/// One virtual router.
-pub(super) struct Member {
-    pub(super) config: Vrrp,
-    pub(super) tracking: Tracking,
-    wire: Option<Wire>,
-    /// Why its link cannot be used.
-    pub(super) missing: Option<String>,
-    /// What the kernel refused last.
-    pub(super) failure: Option<String>,
-    dialect: Dialect,
-    pub(super) since: u64,
-    pub(super) cause: Option<Cause>,
-}
-
-/// What a virtual router was in another process, or before its configuration changed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Past {
-    pub(super) handover: Handover,
-    pub(super) since: u64,
-    pub(super) cause: Option<Cause>,
-    pub(super) dialect: Option<Dialect>,
-    /// What was seen of what it tracks.
-    pub(super) seen: Vec<(Tracked, bool)>,
-}
-
-impl Member {
-    fn new(config: Vrrp, past: Option<&Past>) -> Self {
-        let usual = match config.checksum {
-            Checksum::Auto | Checksum::PseudoHeader => Dialect::PseudoHeader,
-            Checksum::Plain => Dialect::Plain,
-        };
-        let heard = past.and_then(|past| past.dialect);
-        let dialect = heard.filter(|_| config.checksum == Checksum::Auto).unwrap_or(usual);
-        let mut tracking = Tracking::new(config.priority, &config.tracks);
-        for (what, good) in past.iter().flat_map(|past| &past.seen) {
-            let places = config.tracks.iter().enumerate().filter(|(_, it)| it.what == *what);
-            places.for_each(|(place, _)| tracking.see(place, *good));
-        }
-        Self {
-            tracking,
-            config,
-            wire: None,
-            missing: None,
-            failure: None,
-            dialect,
-            since: past.map_or_else(unix_now, |past| past.since),
-            cause: past.and_then(|past| past.cause),
-        }
-    }
-
-    fn settings(&self) -> Result<Settings, Unsendable> {
-        let unspecified = if self.config.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
-        let source = self.wire.as_ref().map_or(unspecified, |wire| wire.place().source);
-        self.config.settings(source).ok_or(Unsendable::NoAddresses)
-    }
-
-    /// What is left of it by tracking, and by its link.
-    fn standing(&self) -> Standing {
-        if self.missing.is_some() { Standing::Fault } else { self.tracking.standing() }
-    }
-
-    /// Where it speaks.
-    pub(super) fn hears(&self, index: u32, advert: &Advert, is_v4: bool) -> bool {
-        let here = self.wire.as_ref().is_some_and(|wire| wire.place().index == index);
-        here && self.config.id == advert.vrid.number() && self.config.is_ipv4() == is_v4
-    }
-
-    /// The interface and family that it must be heard on.
-    pub(super) fn ear(&self) -> Option<(u32, bool, &str)> {
-        let index = self.wire.as_ref()?.place().index;
-        Some((index, self.config.is_ipv4(), &self.config.interface))
-    }
-
-    fn send(&mut self, advert: &Advert, tools: &Tools) {
-        let Some(wire) = &self.wire else { return };
-        for to in wire.destinations(&self.config) {
-            let message = encode(advert, wire.place().source, to, self.dialect);
-            let sent = message
-                .map_err(std::io::Error::other)
-                .and_then(|message| wire.send(&message, to, tools));
-            match sent {
-                Ok(()) => self.failure = None,
-                Err(error) => self.failure = Some(format!("an advert to {to}: {error}")),
-            }
-        }
-    }
 }
 
 impl Team {
@@ -319,31 +228,12 @@ impl Team {
                 Action::Become(state, cause) => {
                     note(What::Became(state, cause));
                     (member.since, member.cause) = (unix_now(), Some(cause));
-                    member.become_(state, tools).await;
+                    member.enter(state, tools).await;
                 }
                 Action::Announce { copies } => member.announce(copies, tools),
                 Action::Rival(peer) => note(What::Rival(peer.into())),
                 Action::RivalGone(peer) => note(What::RivalGone(peer.into())),
             }
-        }
-    }
-}
-
-impl Member {
-    /// Takes the addresses, or gives them up.
-    async fn become_(&mut self, state: State, tools: &mut Tools) {
-        let Some(wire) = &self.wire else { return };
-        let done = match state {
-            State::Master => wire.take(&self.config.addresses, tools).await,
-            State::Backup | State::Fault => wire.give_up(&self.config.addresses, tools).await,
-        };
-        self.failure = done.err().map(|error| error.to_string());
-    }
-
-    fn announce(&mut self, copies: u8, tools: &Tools) {
-        let Some(wire) = &self.wire else { return };
-        if let Err(error) = wire.announce(&self.config.addresses, copies, tools) {
-            self.failure = Some(format!("the announcement of its addresses: {error}"));
         }
     }
 }

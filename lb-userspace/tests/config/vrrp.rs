@@ -39,7 +39,11 @@ fn short() -> Vrrp {
         virtual_mac: false,
         checksum: Checksum::Auto,
         group: None,
-        announce: Announce { copies: 5, repeat_after: Duration::from_secs(5), refresh: None },
+        announce: Announce {
+            copies: 5,
+            repeat_after: Duration::from_secs(5),
+            refresh: Some(Duration::from_secs(60)),
+        },
         tracks: Vec::new(),
     }
 }

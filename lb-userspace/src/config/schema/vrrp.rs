@@ -7,7 +7,9 @@ use toml::de::DeValue;
 use crate::config::{
     document::{Reported, Table, all},
     value::{self, Fault},
-    vrrp::{Announce, Checksum, DEFAULT_PRIORITY, Track, Tracked, VirtualAddress, Vrrp},
+    vrrp::{
+        Announce, Checksum, DEFAULT_PRIORITY, DEFAULT_REFRESH, Track, Tracked, VirtualAddress, Vrrp,
+    },
 };
 
 pub(in crate::config) const VRRP: &[&str] = &[
@@ -105,8 +107,9 @@ fn announce(table: &Table<'_>) -> Result<Announce, Reported> {
     let defaults = Announce::default();
     let copies = table.or("copies", defaults.copies, value::vrrp::copies);
     let repeat_after = table.or("repeat_after", defaults.repeat_after, value::duration);
-    let refresh = table.optional("refresh", value::duration);
-    Ok(Announce { copies: copies?, repeat_after: repeat_after?, refresh: refresh? })
+    let refresh = table.or("refresh", DEFAULT_REFRESH, value::duration);
+    let refresh = Some(refresh?).filter(|it| !it.is_zero());
+    Ok(Announce { copies: copies?, repeat_after: repeat_after?, refresh })
 }
 
 fn track(table: &Table<'_>) -> Result<Track, Reported> {

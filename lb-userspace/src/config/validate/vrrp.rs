@@ -139,7 +139,7 @@ fn announce(Announce { copies, repeat_after, refresh }: Announce) -> Vec<Broken>
     let late = at_most("announce.repeat_after", repeat_after);
     let rare = refresh.filter(|it| !(REFRESH_MIN..=REFRESH_MAX).contains(it)).map(|refresh| {
         let message = format!("{} is out of range", spell(refresh));
-        say("announce.refresh", message, "use \"1s\" to \"24h\", or remove it")
+        say("announce.refresh", message, "use \"1s\" to \"24h\", or \"0s\" for none")
     });
     silent.into_iter().chain(late).chain(rare).collect()
 }
