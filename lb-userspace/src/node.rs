@@ -18,7 +18,7 @@ use crate::{
     dataplane::kernel::{Interface, Kernel, pins},
     events::{Event, Events, Kind, Who},
     health, preflight,
-    speaker::{self, client::Wishes, message::Report},
+    speaker::{self, client::Wishes},
     topology::{self, Topology},
 };
 
@@ -57,7 +57,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let (agents_to_ask, to_ask) = watch::channel(Arc::new(state.agents()));
     let (agents, _asker) = health::agent::supervisor::spawn(to_ask, state.said().clone());
     let (routers, to_speak_for) = watch::channel(state.routers());
-    let (report, to_report) = watch::channel(Report::default());
+    let (report, to_report) = watch::channel(None);
     let wishes = Wishes { config: to_speak_for, report: to_report };
     let speaker = speaker::client::spawn(node.speaker_socket(), wishes, events.clone());
     let orders = Orders { targets, agents: agents_to_ask, wanted, routers, report };

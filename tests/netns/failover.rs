@@ -192,7 +192,9 @@ fn nothing_is_lost_when_the_master_hands_over() {
 #[test]
 fn a_master_stays_one_while_its_daemon_is_restarted_and_upgraded() {
     let (site, second) = machines(1);
-    let (mut first, other) = pair(&site, &second, "");
+    let tracks = "[[vrrp.track]]\ndatapath = true\n[[vrrp.track]]\nservice = 'web'\n";
+    let _server = Server::start(site.web(1), 1, &[PORT]).unwrap();
+    let (mut first, other) = pair(&site, &second, tracks);
     let since: Vec<_> = view(&first).unwrap().values().map(|it| it.since).collect();
     let speaker = || {
         let pids = netns::pids(site.lb.name()).unwrap();

@@ -68,8 +68,8 @@ pub struct Orders {
     pub wanted: watch::Sender<BTreeSet<IpAddr>>,
     /// What to speak VRRP for.
     pub routers: watch::Sender<Vec<Vrrp>>,
-    /// What the speaker cannot see of what it tracks.
-    pub report: watch::Sender<Report>,
+    /// What the speaker cannot see of what it tracks, as soon as it is known.
+    pub report: watch::Sender<Option<Report>>,
 }
 
 /// The control task.

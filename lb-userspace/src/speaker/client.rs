@@ -37,8 +37,8 @@ const BEGINNING: Duration = Duration::from_millis(5);
 pub struct Wishes {
     /// What to speak for.
     pub config: watch::Receiver<Vec<Vrrp>>,
-    /// What is seen of what is tracked.
-    pub report: watch::Receiver<Report>,
+    /// What is seen of what is tracked, as soon as anything is: nothing must not look like a failure.
+    pub report: watch::Receiver<Option<Report>>,
 }
 
 /// The speaker, as the daemon sees it.
@@ -176,7 +176,9 @@ impl Contact {
                     if config.is_empty() { Order::Resign } else { Order::Configure(config) }
                 }
                 Ok(()) = self.wishes.report.changed() => {
-                    Order::Report(self.wishes.report.borrow_and_update().clone())
+                    let report = self.wishes.report.borrow_and_update().clone();
+                    let Some(report) = report else { continue };
+                    Order::Report(report)
                 }
                 Some(order) = self.wanted.recv() => order,
                 line = lines.next_line() => {

@@ -1,12 +1,6 @@
 //! The speaker's loop: adverts, clocks, what is tracked, and what the daemon says.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -20,6 +14,7 @@ use super::{
     script::Scripts,
     socket::Frames,
     team::Team,
+    track::Tracking,
     wire::{Error, Tools},
 };
 use crate::{
@@ -91,13 +86,13 @@ impl Engine {
                     Some(Order::Configure(config)) => self.configure(config, BTreeMap::new()).await,
                     Some(Order::Report(report)) => {
                         self.report = Some(report);
-                        self.weigh().await;
+                        self.weigh(Tracking::glance).await;
                     }
                     Some(Order::Failover(name)) => self.release(name.as_deref()).await,
                 },
                 Ok(()) = self.topology.changed() => self.see().await,
                 (router, track, good) = self.scripts.next() => self.saw(&router, track, good).await,
-                _ = round.tick() => self.weigh().await,
+                _ = round.tick() => self.weigh(Tracking::see).await,
             }
             // What waits in the sockets comes before the clock.
             self.hear().await;
@@ -117,7 +112,7 @@ impl Engine {
             return;
         }
         pasts.extend(self.pasts());
-        self.retire(&config).await;
+        self.retire(&config, &mut pasts).await;
         self.scripts.set(&config);
         self.teams.clear();
         for members in teams(&config) {
@@ -134,13 +129,19 @@ impl Engine {
         self.see().await;
     }
 
-    /// Ends those that another configuration does not have, or has elsewhere.
-    async fn retire(&mut self, config: &[Vrrp]) {
-        let place = |it: &Vrrp| (it.name.clone(), it.interface.clone(), it.id, it.virtual_mac);
-        let places: BTreeSet<_> = config.iter().map(place).collect();
+    /// Ends those that another configuration does not have, or has elsewhere: these begin anew there.
+    async fn retire(&mut self, config: &[Vrrp], pasts: &mut BTreeMap<String, Past>) {
+        let place = |it: &Vrrp| (it.name.clone(), it.interface.clone(), it.id, it.is_ipv4());
+        let successors: BTreeMap<_, _> = config.iter().map(|it| (place(it), it)).collect();
         let kept: Vec<_> = config.iter().flat_map(|it| it.addresses.clone()).collect();
         for team in std::mem::take(&mut self.teams) {
-            team.retire(|it| places.contains(&place(it)), &kept, &mut self.tools).await;
+            let gone =
+                team.members().filter(|(it, _)| !successors.contains_key(&place(&it.config)));
+            for (member, _) in gone {
+                let _ = pasts.remove(&member.config.name);
+            }
+            let successor = |it: &Vrrp| successors.get(&place(it)).copied();
+            team.retire(successor, &kept, &mut self.tools).await;
         }
     }
 
@@ -163,12 +164,11 @@ impl Engine {
         self.tell(notes);
         let ears = self.teams.iter().flat_map(Team::members).filter_map(|(member, _)| member.ear());
         self.ears.set(&ears.collect());
-        self.weigh().await;
+        self.weigh(Tracking::glance).await;
     }
 
-    /// Takes what the node and the daemon show of what is tracked as one more result, and lets the
-    /// machines know.
-    async fn weigh(&mut self) {
+    /// Takes what the node and the daemon show of what is tracked, and lets the machines know.
+    async fn weigh(&mut self, take: impl Fn(&mut Tracking, usize, bool)) {
         let topology = self.topology.borrow().clone();
         let is_up = |name: &str| {
             let index = topology.interface(name);
@@ -187,7 +187,7 @@ impl Engine {
             for Member { config, tracking, .. } in team.members_mut() {
                 for (index, track) in config.tracks.iter().enumerate() {
                     if let Some(good) = seen(&track.what) {
-                        tracking.see(index, good);
+                        take(tracking, index, good);
                     }
                 }
             }

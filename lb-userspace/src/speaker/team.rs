@@ -118,15 +118,14 @@ impl Team {
         }
     }
 
-    /// Takes away what an earlier process may have left where this node is not master.
+    /// Takes away what an earlier process may have left where this node is not master. Where it is, the
+    /// addresses or their MAC may be others than before: the link is told.
     async fn sweep(&mut self, tools: &mut Tools) {
         for (member, machine) in self.members.iter_mut().zip(self.group.machines()) {
-            let Some(wire) = member.wire.as_ref() else { continue };
-            let swept = match machine.state() {
-                State::Master => wire.take(&member.config.addresses, tools).await,
-                State::Backup | State::Fault => wire.give_up(&member.config.addresses, tools).await,
-            };
-            member.failure = swept.err().map(|error| error.to_string());
+            member.enter(machine.state(), tools).await;
+            if machine.state() == State::Master {
+                member.announce(member.config.announce.copies, tools);
+            }
         }
     }
 
@@ -178,24 +177,25 @@ impl Team {
     /// Ends for good.
     pub(super) async fn end(mut self, tools: &mut Tools, notes: &mut Vec<Noted>) {
         self.release(tools, notes).await;
-        self.retire(|_| false, &[], tools).await;
+        self.retire(|_| None, &[], tools).await;
     }
 
-    /// Ends those that do not stay; of the others, the addresses that are not kept.
-    pub(super) async fn retire(
+    /// Ends those without a successor; of the others, the addresses that are not kept on the same link.
+    pub(super) async fn retire<'a>(
         mut self,
-        stays: impl Fn(&Vrrp) -> bool,
+        successor: impl Fn(&Vrrp) -> Option<&'a Vrrp>,
         kept: &[VirtualAddress],
         tools: &mut Tools,
     ) {
         for (member, machine) in self.members.iter_mut().zip(self.group.machines()) {
-            let stays = stays(&member.config);
-            if !stays && machine.state() == State::Master {
+            let successor = successor(&member.config);
+            if successor.is_none() && machine.state() == State::Master {
                 member.send(&machine.settings().advert(RESIGNED), tools);
             }
             let Some(wire) = member.wire.take() else { continue };
+            let stays = successor.is_some_and(|it| it.virtual_mac == member.config.virtual_mac);
             let mut gone = member.config.addresses.clone();
-            gone.retain(|address| !kept.contains(address));
+            gone.retain(|address| !stays || !kept.contains(address));
             let retired = match wire.take_off(&gone, tools).await {
                 Ok(()) if !stays => wire.close(tools).await,
                 other => other,

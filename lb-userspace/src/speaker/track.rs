@@ -21,6 +21,8 @@ struct Item {
     good: Option<bool>,
     /// Results in a row that contradict that.
     contrary: u32,
+    /// The last result.
+    last: Option<bool>,
 }
 
 impl Tracking {
@@ -28,15 +30,23 @@ impl Tracking {
     pub(super) fn new(priority: u8, tracks: &[Track]) -> Self {
         let item = |track: &Track| {
             let Track { what: _, weight, rise, fall } = *track;
-            Item { weight, rise, fall, good: None, contrary: 0 }
+            Item { weight, rise, fall, good: None, contrary: 0, last: None }
         };
         Self { priority, items: tracks.iter().map(item).collect() }
+    }
+
+    /// A look at what has this place between its results: it is one itself only if it shows a change.
+    pub(super) fn glance(&mut self, index: usize, good: bool) {
+        if self.items.get(index).is_some_and(|item| item.last != Some(good)) {
+            self.see(index, good);
+        }
     }
 
     /// A result of what has this place in the configuration. The first one counts at once, others when
     /// enough of them are alike.
     pub(super) fn see(&mut self, index: usize, good: bool) {
         let Some(item) = self.items.get_mut(index) else { return };
+        item.last = Some(good);
         if item.good == Some(good) {
             item.contrary = 0;
             return;
@@ -105,6 +115,21 @@ mod tests {
             (high.standing(), it.standing()),
             (Standing::Priority(254), Standing::Priority(100))
         );
+    }
+
+    #[test]
+    fn looks_between_results_count_once() {
+        let mut it = tracking(&[(0, 1, 3)]);
+        it.glance(0, true);
+        for _ in 0..10 {
+            it.glance(0, false);
+        }
+        assert_eq!(it.is_good(0), Some(true));
+        it.see(0, false);
+        it.glance(0, false);
+        assert_eq!(it.is_good(0), Some(true));
+        it.see(0, false);
+        assert_eq!(it.is_good(0), Some(false));
     }
 
     #[test]

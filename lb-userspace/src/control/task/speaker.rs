@@ -14,7 +14,7 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
     pub(super) fn report(&mut self) {
         if !self.state.config.vrrp.is_empty() {
             let interfaces = &self.facts.interfaces;
-            tell(&self.orders.report, self.state.speaker_report(interfaces));
+            tell(&self.orders.report, Some(self.state.speaker_report(interfaces)));
         }
     }
 
