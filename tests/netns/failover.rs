@@ -80,6 +80,13 @@ fn wait_for(node: &Node<'_>, state: State) {
     });
 }
 
+/// What the checks find, before there are nodes: a server that comes later has moved slots, and the
+/// connections of these are remembered by one node alone.
+fn serve(site: &Site) -> Vec<Server> {
+    let servers = (1u8..).zip(site.webs());
+    servers.map(|(n, web)| Server::start(web, n, &[PORT]).unwrap()).collect()
+}
+
 /// Connections that say something all the time, and a stream of datagrams.
 struct Load {
     sessions: Sessions,
@@ -88,9 +95,7 @@ struct Load {
 }
 
 impl Load {
-    fn start(site: &Site) -> Self {
-        let servers = (1u8..).zip(site.webs());
-        let servers = servers.map(|(n, web)| Server::start(web, n, &[PORT]).unwrap()).collect();
+    fn start(site: &Site, servers: Vec<Server>) -> Self {
         let to = vips().map(|vip| (vip.address, PORT).into()).collect();
         let sessions = Sessions::start(&site.client, to, SESSIONS).unwrap();
         super::soon("all sessions are answered", || match sessions.fates().len() {
@@ -144,16 +149,17 @@ fn pair<'a>(site: &'a Site, second: &'a Second, keys: &str) -> (Node<'a>, Node<'
     let other = site.start_second_node(second, &other).unwrap();
     wait_for(&first, State::Master);
     wait_for(&other, State::Backup);
+    first.wait_until_ready().unwrap();
+    other.wait_until_ready().unwrap();
     (first, other)
 }
 
 #[test]
 fn no_connection_breaks_when_the_master_is_lost() {
     let (site, second) = machines(3);
-    let (first, other) = pair(&site, &second, "");
-    let load = Load::start(&site);
-    first.wait_until_ready().unwrap();
-    other.wait_until_ready().unwrap();
+    let servers = serve(&site);
+    let (_first, other) = pair(&site, &second, "");
+    let load = Load::start(&site, servers);
     load.spell();
     // Its machine has no power any more.
     netns::kill_all(&site.lb).unwrap();
@@ -172,10 +178,9 @@ fn no_connection_breaks_when_the_master_is_lost() {
 #[test]
 fn nothing_is_lost_when_the_master_hands_over() {
     let (site, second) = machines(3);
+    let servers = serve(&site);
     let (first, other) = pair(&site, &second, "");
-    first.wait_until_ready().unwrap();
-    other.wait_until_ready().unwrap();
-    let load = Load::start(&site);
+    let load = Load::start(&site, servers);
     load.spell();
     drop(first.order(&["failover"]).unwrap());
     wait_for(&other, State::Master);
@@ -193,7 +198,7 @@ fn nothing_is_lost_when_the_master_hands_over() {
 fn a_master_stays_one_while_its_daemon_is_restarted_and_upgraded() {
     let (site, second) = machines(1);
     let tracks = "[[vrrp.track]]\ndatapath = true\n[[vrrp.track]]\nservice = 'web'\n";
-    let _server = Server::start(site.web(1), 1, &[PORT]).unwrap();
+    let _servers = serve(&site);
     let (mut first, other) = pair(&site, &second, tracks);
     let since: Vec<_> = view(&first).unwrap().values().map(|it| it.since).collect();
     let speaker = || {
@@ -255,11 +260,7 @@ fn addresses_follow_what_is_tracked() {
          [[vrrp.track]]\nservice = 'web'\n[[vrrp.track]]\ndatapath = true\n",
         flag.display()
     );
-    let servers: Vec<_> = (1u8..).zip(site.webs()).collect();
-    let serve = || -> Vec<_> {
-        servers.iter().map(|(n, web)| Server::start(web, *n, &[PORT]).unwrap()).collect()
-    };
-    let serving = serve();
+    let serving = serve(&site);
     let first = site.start_node(&(config.clone() + &routers(150, &tracks))).unwrap();
     let other = second.config(&site, &config) + &routers(100, "");
     let other = site.start_second_node(&second, &other).unwrap();
@@ -282,7 +283,7 @@ fn addresses_follow_what_is_tracked() {
     drop(serving);
     wait_for(&first, State::Fault);
     wait_for(&other, State::Master);
-    let _serving = serve();
+    let _serving = serve(&site);
     wait_for(&first, State::Master);
 }
 
