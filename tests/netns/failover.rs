@@ -294,20 +294,17 @@ fn no_address_moves_while_a_large_file_is_reloaded() {
     let (site, second) = machines(1);
     let small = services(&site);
     let large = |weight: usize| {
-        let mut config = small.clone();
-        for service in 0..50 {
-            config += &format!(
+        let backend = |service: u8, backend: u8| {
+            format!("{{ address = '10.8.{service}.{backend}', weight = {weight} }},\n")
+        };
+        let service = |service: u8| {
+            let backends: String = (1..=100).map(|it| backend(service, it)).collect();
+            format!(
                 "[[service]]\nname = 's{service}'\nvip = '10.9.0.{service}'\nport = 80\n\
-                 forward = 'l2'\nring_size = 4093\nbackend = [\n"
-            );
-            for backend in 1..=100 {
-                config += &format!(
-                    "{{ name = 'b{backend}', address = '10.8.{service}.{backend}', weight = {weight} }},\n"
-                );
-            }
-            config += "]\n";
-        }
-        config + &routers(150, "")
+                 forward = 'l2'\nring_size = 4093\nbackend = [\n{backends}]\n"
+            )
+        };
+        small.clone() + &(0..50).map(service).collect::<String>() + &routers(150, "")
     };
     let first = site.start_node(&large(1)).unwrap();
     let other = second.config(&site, &small) + &routers(100, "");

@@ -60,7 +60,9 @@ fn defaults_are_those_of_the_documentation() {
     };
     let track = Track { what, weight: 0, rise: 1, fall: 1 };
     assert_eq!(routers(tracks)[0].tracks, [track]);
-    assert_eq!(Announcements::from(short().announce), Announcements::default());
+    let refresh = Some(Duration::from_secs(60));
+    let announcements = Announcements { refresh, ..Announcements::default() };
+    assert_eq!(Announcements::from(short().announce), announcements);
 }
 
 #[test]

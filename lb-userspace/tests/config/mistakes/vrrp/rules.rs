@@ -160,8 +160,8 @@ pub(in super::super) const RULES: &[Case] = &[
         &[NODE, ROUTER, "announce = { repeat_after = '2h', refresh = '10ms' }\n"],
         &[
             "9: vrrp[0].announce.repeat_after: 2h is too long; use at most \"1h\"",
-            "9: vrrp[0].announce.refresh: 10ms is out of range; use \"1s\" to \"24h\", or remove \
-             it",
+            "9: vrrp[0].announce.refresh: 10ms is out of range; use \"1s\" to \"24h\", or \"0s\" \
+             for none",
         ],
     ),
     Case(
