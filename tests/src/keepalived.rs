@@ -24,18 +24,19 @@ impl<'a> Keepalived<'a> {
     /// Starts it.
     pub fn start(site: &Site, machine: &'a Netns, config: &str) -> Result<Self, Error> {
         let folder = site.folder().path();
-        let file = folder.join("keepalived.conf");
+        let named = |what: &str| folder.join(format!("{}-keepalived{what}", machine.name()));
+        let file = named(".conf");
         fs::write(&file, config).map_err(Error::file("write", &file))?;
-        let log = folder.join("keepalived.log");
+        let log = named(".log");
         let out = || File::options().append(true).create(true).open(&log);
         let mut keepalived = machine.command("keepalived");
         let _ = keepalived
             .args(["--dont-fork", "--log-console", "--log-detail", "--vrrp", "--use-file"])
             .arg(&file)
             .arg("--pid")
-            .arg(folder.join("keepalived.pid"))
+            .arg(named(".pid"))
             .arg("--vrrp_pid")
-            .arg(folder.join("keepalived-vrrp.pid"))
+            .arg(named("-vrrp.pid"))
             .stdout(out().map_err(Error::file("write", &log))?)
             .stderr(out().map_err(Error::file("write", &log))?);
         let process = Process::start(&mut keepalived)?;

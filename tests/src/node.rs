@@ -46,7 +46,7 @@ impl Site {
     }
 
     /// As [`start_node`](Self::start_node), on another machine, with a configuration of
-    /// [`Second::node_table`](crate::second::Second::node_table).
+    /// [`Second::config`].
     pub fn start_second_node<'a>(
         &'a self,
         second: &'a Second,

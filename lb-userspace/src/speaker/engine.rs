@@ -23,6 +23,10 @@ use crate::{
     vrrp::Reject,
 };
 
+/// The messages that are taken in between two looks at the clock: whoever floods the link must not stop
+/// this node's own adverts.
+const AT_ONCE: usize = 256;
+
 /// How a speaker ends.
 #[derive(Debug)]
 pub(super) enum End {
@@ -42,6 +46,8 @@ pub(super) struct Engine {
     topology: watch::Receiver<Arc<Topology>>,
     report: Option<Report>,
     rejected: BTreeMap<String, BTreeMap<Reject, u64>>,
+    /// Whether more may wait in the sockets.
+    behind: bool,
     view: watch::Sender<View>,
     notes: mpsc::UnboundedSender<Noted>,
 }
@@ -62,6 +68,7 @@ impl Engine {
             topology,
             report: None,
             rejected: BTreeMap::new(),
+            behind: false,
             view,
             notes,
         })
@@ -75,6 +82,7 @@ impl Engine {
             let due = self.teams.iter().filter_map(Team::next_deadline).min();
             let timer = sleep_until(due.unwrap_or_else(Instant::now).into());
             tokio::select! {
+                () = std::future::ready(()), if self.behind => {}
                 () = self.ears.ready() => {}
                 () = timer, if due.is_some() => {}
                 order = orders.recv() => match order {
@@ -233,10 +241,15 @@ impl Engine {
         End::Resigned
     }
 
-    /// Takes in everything that the sockets hold.
+    /// Takes in what the sockets hold.
     async fn hear(&mut self) {
         let mut notes = Vec::new();
-        while let Some(heard) = self.ears.next() {
+        self.behind = true;
+        for _ in 0..AT_ONCE {
+            let Some(heard) = self.ears.next() else {
+                self.behind = false;
+                break;
+            };
             let interface = heard.interface.clone();
             if let Err(reason) = self.take_in(heard, &mut notes).await {
                 let counts = self.rejected.entry(interface).or_default();

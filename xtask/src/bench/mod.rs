@@ -26,6 +26,8 @@ enum Subject {
     Packet(Arguments),
     /// Building rings, changing a live ring, memory (`--json FILE`)
     Control(Arguments),
+    /// The loss of a node and a hand-over, beside keepalived with HAProxy (`--runs N`, `--json FILE`)
+    Failover(Arguments),
     /// Packets per second through whole machines, beside XDP alone, IPVS and routing
     Vm(vm::Options),
 }
@@ -43,6 +45,7 @@ pub(crate) fn run(Options { subject }: Options) -> Result<()> {
         Subject::Vm(options) => return vm::run(options),
         Subject::Packet(Arguments { arguments }) => ("packet", arguments),
         Subject::Control(Arguments { arguments }) => ("control", arguments),
+        Subject::Failover(Arguments { arguments }) => ("failover", arguments),
     };
     ensure!(workspace::is_root(), "the benchmarks load XDP programs: run them as root");
     eprintln!("==> build");

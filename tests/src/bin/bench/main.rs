@@ -2,6 +2,7 @@
 //! benchmark on a wire.
 
 mod control;
+mod failover;
 mod packet;
 mod wire;
 
@@ -25,6 +26,8 @@ enum Verb {
     Packet(packet::Options),
     /// The control plane: rings, changes, memory.
     Control(control::Options),
+    /// What clients see of the loss of a node and of a hand-over, beside keepalived and HAProxy.
+    Failover(failover::Options),
     /// The ends of a benchmark on a wire; `cargo xtask bench vm` calls it.
     #[command(hide = true)]
     Wire(wire::Options),
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Packet(options) => packet::run(&options),
         Verb::Control(options) => control::run(&options),
+        Verb::Failover(options) => failover::run(&options),
         Verb::Wire(options) => wire::run(&options),
     };
     match outcome {
