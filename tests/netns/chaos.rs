@@ -14,8 +14,9 @@ use fastrand::Rng;
 use lb_tests::{
     config::{Carried, HTTP},
     node::Node,
-    plan::VIPS,
+    plan::{VIPS, Vip},
     process::Process,
+    run::run,
     sessions::{Fate, Server, Sessions},
     site::Site,
     traffic::Traffic,
@@ -60,7 +61,7 @@ fn clients_see_no_more_of_failures_than_they_must() {
         few => Err(format!("{few} are")),
     });
     let traffic = Traffic::start(&site, &VIPS, Duration::from_millis(20)).unwrap();
-    let load = [VIPS[0], VIPS[2]].map(|vip| Load::start(&site, &vip.url("/")));
+    let load = [VIPS[0], VIPS[2]].map(|vip| Load::start(&site, vip));
 
     let mut chaos = Chaos {
         site: &site,
@@ -237,7 +238,9 @@ struct Load {
 }
 
 impl Load {
-    fn start(site: &Site, url: &str) -> Self {
+    /// It gives up if its very first connection meets a server that has just been killed: it is waited for.
+    fn start(site: &Site, vip: Vip) -> Self {
+        let url = &*vip.url("/");
         let name = format!("wrk-{}.txt", url.replace(['/', ':'], "-"));
         let output = site.folder().path().join(name);
         let file = File::create(&output).unwrap();
@@ -259,7 +262,16 @@ impl Load {
             url,
         ];
         let command = nice.args(arguments).stdout(Stdio::from(file));
-        Self { process: Process::start(command).unwrap(), output }
+        let process = Process::start(command).unwrap();
+        super::soon("wrk is connected", || {
+            let mut ss = site.client.command("ss");
+            let address = vip.address.to_string();
+            let ss = ss.args(["-Htn", "state", "established", "dst", &address, "dport = :80"]);
+            let shown = run(ss).map_err(|error| error.to_string())?;
+            let enough = shown.lines().count() as u64 >= CONNECTIONS;
+            if enough { Ok(()) } else { Err(shown) }
+        });
+        Self { process, output }
     }
 
     /// Interrupts it; the connections that broke.
