@@ -142,9 +142,10 @@ fn measure(subject: Subject, advert_ms: u32, event: Event) -> Result<(Seen, usiz
     let mut pair = subject.start(&site, &second, advert_ms)?;
     let to = SocketAddr::new(VIP, PORT);
     let sessions = Sessions::start(&site.client, vec![to], LIVE)?;
-    eventually(SETTLE, "all connections are answered", || match sessions.fates().len() {
-        LIVE => Ok(()),
-        answered => Err(format!("{answered} are")),
+    eventually(SETTLE, "all connections are answered", || {
+        let fates = sessions.fates();
+        let live = fates.values().filter(|it| matches!(it, Fate::Live(_))).count();
+        if live == LIVE { Ok(()) } else { Err(format!("{live} of {} are", fates.len())) }
     })?;
     let attempts = Attempts::start(&site.client, to)?;
     thread::sleep(BEFORE);

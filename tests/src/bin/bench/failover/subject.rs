@@ -2,14 +2,14 @@
 
 use std::fs::File;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use lb_tests::{
     keepalived::Keepalived,
     netns::Netns,
     nginx::Web,
     node::Node,
     process::Process,
-    run::eventually,
+    run::{eventually, output, run},
     second::{HOST, Second},
     site::Site,
 };
@@ -76,13 +76,8 @@ impl Subject {
             }
         };
         eventually(SETTLE, "the first machine has the VIP", || {
-            let shown = lb_tests::run::output(site.lb.command("ip").args([
-                "-o",
-                "addr",
-                "show",
-                "to",
-                &VIP.to_string(),
-            ]));
+            let mut ip = site.lb.command("ip");
+            let shown = output(ip.args(["-o", "addr", "show", "to", &VIP.to_string()]));
             match shown {
                 Ok(output) if !output.stdout.is_empty() => Ok(()),
                 other => Err(format!("{other:?}")),
@@ -139,7 +134,7 @@ fn haproxy(site: &Site, netns: &Netns) -> Result<Process> {
     };
     let servers: String = (11..).zip(site.webs()).map(server).collect();
     let config = format!(
-        "global\n  maxconn 20000\ndefaults\n  mode tcp\n  timeout connect 3s\n  timeout client 1h\n  \
+        "global\n  maxconn 5000\ndefaults\n  mode tcp\n  timeout connect 3s\n  timeout client 1h\n  \
          timeout server 1h\nlisten web\n  bind {VIP}:{PORT}\n{servers}"
     );
     let file = site.folder().path().join(format!("{}-haproxy.cfg", netns.name()));
@@ -147,7 +142,13 @@ fn haproxy(site: &Site, netns: &Netns) -> Result<Process> {
     let log = File::create(file.with_extension("log"))?;
     let mut haproxy = netns.command("haproxy");
     let _ = haproxy.arg("-db").arg("-f").arg(&file).stderr(log.try_clone()?).stdout(log);
-    let process = Process::start(&mut haproxy)?;
-    ensure!(process.id() > 0, "haproxy runs");
+    let mut process = Process::start(&mut haproxy)?;
+    eventually(SETTLE, "haproxy listens", || {
+        let shown = run(netns.command("ss").args(["-Htln", &format!("sport = :{PORT}")]));
+        match (process.ended(), shown) {
+            (None, Ok(shown)) if !shown.is_empty() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })?;
     Ok(process)
 }
