@@ -38,9 +38,10 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let listener = api::server::bind(&node.socket())?;
 
     let nothing_pinned = pins::is_empty(&node.pin_dir)?;
-    topology::probe::provide(&loaded.config.probe_blocks().collect::<Vec<_>>()).await?;
+    let blocks: Vec<_> = loaded.config.probe_blocks().collect();
+    let probe = topology::probe::provide(&blocks).await?;
     let topology = topology::netlink::snapshot().await?;
-    let started = start(loaded, topology, &interfaces);
+    let started = start(loaded, topology, &interfaces, probe);
     if started.is_err() && nothing_pinned {
         // A first start that fails leaves nothing for a second to stumble over.
         clean_up(&node).await.unwrap_or_else(|error| tracing::warn!("{error}"));
@@ -86,6 +87,7 @@ fn start(
     loaded: Loaded,
     topology: Topology,
     interfaces: &[Interface],
+    probe: Option<u32>,
 ) -> anyhow::Result<(State<Kernel>, Facts)> {
     let node = loaded.config.node.clone();
     let mut kernel = Kernel::load(loaded.config.limits, Some(&node.pin_dir))?;
@@ -93,19 +95,12 @@ fn start(
     drop(tokio::spawn(kernel.drop_log()?.run()));
     let facts = Facts { config: loaded.path.clone(), ..facts(&kernel, &node, interfaces) };
     let store = Store::new(node.changes_file());
-    let probe = far_end(&topology);
     let mut state = State::new(loaded, store, Arc::new(topology), kernel)?;
     // Before the settings that make the packet path listen for it.
     state.beat()?;
     let _ = state.sync()?;
-    state.dataplane_mut().attach(interfaces, probe.as_ref(), node.mode, &node.pin_dir)?;
+    state.dataplane_mut().attach(interfaces, probe, node.mode, &node.pin_dir)?;
     Ok((state, facts))
-}
-
-/// Where the program of checks belongs.
-fn far_end(topology: &Topology) -> Option<Interface> {
-    let index = topology.interface(topology::probe::FAR)?;
-    Some(Interface { name: topology::probe::FAR.into(), index })
 }
 
 fn interfaces(loaded: &Loaded, topology: &Topology) -> anyhow::Result<Vec<Interface>> {

@@ -75,6 +75,15 @@ fn filter_reverse_paths(site: &Site) {
     }
 }
 
+/// What answers the datagrams of checks, and at the VIPs alone.
+fn echoes(site: &Site) -> Vec<Echo> {
+    let all = vips().flat_map(|vip| {
+        let address = SocketAddr::new(vip.address, UDP_PORT);
+        site.webs().iter().map(move |web| Echo::start(web, address).unwrap())
+    });
+    all.collect()
+}
+
 /// Waits until the servers are found so, by all checks through the packet path, and up by the others.
 fn wait_for(node: &Node<'_>, found: [Health; 3]) {
     let is_so = |backend: &Backend| {
@@ -96,11 +105,7 @@ fn find_out(mode: &'static str, crossed: bool) {
     use Health::{Down, Up};
     let site = super::site();
     filter_reverse_paths(&site);
-    let echo = |vip: Vip| {
-        let address = SocketAddr::new(vip.address, UDP_PORT);
-        site.webs().iter().map(move |web| Echo::start(web, address).unwrap())
-    };
-    let _echoes: Vec<_> = vips().flat_map(echo).collect();
+    let _echoes = echoes(&site);
     vip_on(&site, 2, "del");
     let is_tunnel = mode != "l2";
     for number in [1, 2] {
@@ -157,49 +162,90 @@ fn a_server_without_vip_or_tunnel_is_found_down_behind_gue_across_families() {
     find_out("gue", true);
 }
 
-/// The index of the daemon's end of the probe link.
-fn ifindex(site: &Site) -> u32 {
+/// The index of the daemon's end of the probe link, while there is one.
+fn ifindex(site: &Site) -> Option<u32> {
     let socket = || {
         let kind = rustix::net::SocketType::DGRAM;
         rustix::net::socket(rustix::net::AddressFamily::INET, kind, None)
     };
-    let index = || rustix::net::netdevice::name_to_index(socket().unwrap(), "lb-probe0").unwrap();
+    let index = || rustix::net::netdevice::name_to_index(socket().unwrap(), "lb-probe0").ok();
     site.lb.enter(index).unwrap()
 }
 
-/// The probe link outlives the daemon, and the next one goes on with it. A link that somebody has taken
-/// away takes no backend down: their own addresses are asked, and the next daemon makes the link anew.
+/// The probe link outlives the daemon, and the next one goes on with it. One that somebody has taken away is
+/// made anew, and no backend goes down meanwhile.
 #[test]
-fn a_restarted_daemon_checks_by_the_same_link() {
+fn the_link_of_checks_outlives_the_daemon_and_its_own_end() {
     use Health::Up;
     let site = super::site();
-    let _echoes: Vec<_> = vips()
-        .flat_map(|vip| {
-            let address = SocketAddr::new(vip.address, UDP_PORT);
-            site.webs().iter().map(move |web| Echo::start(web, address).unwrap())
-        })
-        .collect();
+    let _echoes = echoes(&site);
     let mut node = site.start_node(&config(&site, "l2", false)).unwrap();
     wait_for(&node, [Up, Up, Up]);
-    let first = ifindex(&site);
+    let first = ifindex(&site).unwrap();
     node.restart().unwrap();
     wait_for(&node, [Up, Up, Up]);
-    assert_eq!(ifindex(&site), first);
+    assert_eq!(ifindex(&site), Some(first));
     site.lb.ip("link del lb-probe0").unwrap();
-    super::soon("`lb status` says what is missing", || {
-        let problems = node.status().unwrap().problems;
-        let is_meant = |problem: &String| problem.contains("lb-probe0");
-        problems.iter().any(is_meant).then_some(()).ok_or_else(|| format!("{problems:?}"))
+    super::soon("the link is made anew", || match ifindex(&site) {
+        Some(new) if new != first => Ok(()),
+        other => Err(format!("{other:?}\n{}", node.log())),
     });
-    super::soon("the servers are asked at their own addresses, where nobody echoes", || {
-        let backends = node.backends().map_err(|error| error.to_string())?;
-        let (echoes, others): (Vec<_>, Vec<_>) =
-            backends.iter().partition(|backend| backend.service.ends_with("-udp"));
-        let asked = echoes.iter().all(|it| it.health_reason.contains("connection refused"));
-        assert!(others.iter().all(|backend| backend.health == Up), "{others:?}");
-        if asked { Ok(()) } else { Err(format!("{echoes:?}")) }
+    let asked = || node.stats().unwrap().verdicts["probe-answer"];
+    let before = asked();
+    super::soon("checks go by it", || match asked() {
+        now if now > before + 100 => Ok(()),
+        now => Err(format!("{before} {now}")),
     });
-    node.restart().unwrap();
     wait_for(&node, [Up, Up, Up]);
+    let events = node.order(&["events"]).unwrap();
+    assert!(!events.contains(" down "), "{events}");
     super::assert_nothing_dropped(&node);
+}
+
+/// A reload brings the first check in a family, and takes it away again: the other family's checks go on.
+#[test]
+fn a_reload_brings_the_way_of_checks_in_a_family() {
+    use Health::{Down, Up};
+    let site = super::site();
+    let _echoes = echoes(&site);
+    let whole = config(&site, "l2", false);
+    let (node_table, services) = whole.split_once("[[service]]").unwrap();
+    let of = |is_ipv4: bool| -> String {
+        let services = services.split("[[service]]");
+        let of_family = services.filter(|it| it.contains("vip = \"10.") == is_ipv4);
+        of_family.flat_map(|it| ["[[service]]", it]).collect()
+    };
+    let only4 = format!("{node_table}{}", of(true));
+    let (ipv4, ipv6) = ("240.0.0.0/12", "fd6c:6270:726f:6265::/96");
+    let ways = || {
+        let routes = ["-4", "-6"].map(|family| {
+            let mut ip = site.lb.command("ip");
+            run(ip.args([family, "route", "show", "dev", "lb-probe0"])).unwrap()
+        });
+        [ipv4, ipv6].map(|block| routes.concat().contains(block))
+    };
+    vip_on(&site, 2, "del");
+
+    let none = only4.replace("check = {", "#check = {");
+    let node = site.start_node(&none).unwrap();
+    assert_eq!(ifindex(&site), None, "nothing is checked");
+    for (config, expected) in
+        [(&only4, [true, false]), (&whole, [true; 2]), (&only4, [true, false])]
+    {
+        drop(site.write_config(config).unwrap());
+        drop(node.order(&["reload"]).unwrap());
+        wait_for(&node, [Up, Down, Up]);
+        assert_eq!(ways(), expected, "{}", node.log());
+        let problems = node.status().unwrap().problems;
+        assert!(!problems.iter().any(|it| it.contains("own addresses")), "{problems:?}");
+    }
+    let events = node.order(&["events"]).unwrap();
+    let fell: Vec<_> = events.lines().filter(|it| it.contains(" down ")).collect();
+    assert!(fell.iter().all(|it| it.contains("web2")), "{fell:#?}");
+    drop(site.write_config(&none).unwrap());
+    drop(node.order(&["reload"]).unwrap());
+    super::soon("the link is taken away", || match ifindex(&site) {
+        None => Ok(()),
+        Some(index) => Err(format!("{index}\n{}", node.log())),
+    });
 }

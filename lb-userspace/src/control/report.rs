@@ -272,8 +272,10 @@ impl<D: Dataplane + Counters> State<D> {
         };
         let sentence = |service: &config::Service| {
             let (name, family) = (&service.name, Family::of(service.vip).as_str());
-            let why = if self.topology.interface(NEAR).is_none() {
-                format!("the link {NEAR} is gone: restart the daemon, which makes it")
+            let why = if let Some(failure) = &self.no_way {
+                format!("the link {NEAR} cannot be made: {failure}")
+            } else if self.topology.interface(NEAR).is_none() {
+                format!("the link {NEAR} is not there yet")
             } else {
                 format!("the node has no global {family} address on an attached interface")
             };

@@ -47,6 +47,8 @@ pub struct State<D> {
     pub(super) failure: Option<String>,
     /// Why the last tick failed.
     sweep_failure: Option<String>,
+    /// Why the checks have no way into the packet path.
+    pub(super) no_way: Option<String>,
     pub(super) events: Events,
     noted: Noted,
     last_hops: LastHops,
@@ -78,6 +80,7 @@ impl<D: Dataplane> State<D> {
             reconciler,
             failure: None,
             sweep_failure: None,
+            no_way: None,
             events: Events::default(),
             noted: Noted::default(),
             last_hops: found.last_hops,
@@ -141,6 +144,15 @@ impl<D: Dataplane> State<D> {
     /// What the kernel says of the network now.
     pub fn see_topology(&mut self, topology: Arc<Topology>) {
         self.topology = topology;
+    }
+
+    /// What became of the way of the checks into the packet path; a failure is kept for the status.
+    pub fn see_way_of_checks(&mut self, outcome: Result<(), String>) {
+        let failure = outcome.err();
+        if let Some(failure) = failure.iter().find(|_| failure != self.no_way) {
+            tracing::error!("checks have no way into the packet path: {failure}");
+        }
+        self.no_way = failure;
     }
 
     /// Brings the maps to the desired state; a failure is kept for the status.

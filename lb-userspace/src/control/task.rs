@@ -1,5 +1,6 @@
 //! The one task that owns the state: it takes requests and news in turn.
 
+mod probe;
 mod speaker;
 
 use std::{
@@ -22,7 +23,7 @@ use crate::{
         Vrrp,
         file::{self, Loaded},
     },
-    dataplane::{Counters, Dataplane, Trials},
+    dataplane::{Attach, Counters, Dataplane, Trials},
     events::{Event, Kind, Who},
     health::{Targets, View, agent},
     speaker::{client::Speaker, message::Report},
@@ -84,7 +85,7 @@ pub struct Task<D> {
     pub speaker: Speaker,
 }
 
-impl<D: Dataplane + Counters + Trials> Task<D> {
+impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
     /// Runs until all handles are gone.
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut news: News) {
         let mut round = tokio::time::interval(ROUND);
@@ -96,6 +97,7 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                     Some(request) => if self.answer(request) {
                         // Whoever asked hears of it first.
                         tokio::task::yield_now().await;
+                        self.provide_probe_link().await;
                         self.tell();
                     },
                     None => return,
@@ -111,12 +113,14 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
                 }
                 Ok(()) = news.topology.changed() => {
                     self.state.see_topology(news.topology.borrow_and_update().clone());
+                    self.provide_probe_link().await;
                     self.sync();
                     // Checks may have to take another way.
                     self.tell();
                 }
                 _ = round.tick() => {
                     self.tick();
+                    self.provide_probe_link().await;
                     rounds = rounds.wrapping_add(1);
                     if rounds.is_multiple_of(DOUBT) {
                         self.state.doubt();

@@ -252,6 +252,12 @@ pub trait Trials {
     fn takes_a_packet(&self) -> Result<bool, Error>;
 }
 
+/// A packet path whose programs are attached while it runs.
+pub trait Attach {
+    /// Attaches the program of the probe link to its far end, which may be another than before.
+    fn attach_probe(&mut self, far: u32) -> Result<(), Error>;
+}
+
 /// The packet path's counters, which metrics read.
 pub trait Counters {
     /// Packets by verdict, over all CPUs.

@@ -9,10 +9,12 @@ use std::{collections::BTreeSet, io, net::IpAddr};
 use lb_common::{probe::Aliases, route::Prefix};
 use rtnetlink::{
     LinkUnspec, LinkVeth,
-    packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL},
+    packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE},
     packet_route::{
         AddressFamily,
-        RouteNetlinkMessage::{DelLink, NewAddress, NewLink, NewRoute, SetLink},
+        RouteNetlinkMessage::{
+            DelAddress, DelLink, DelRoute, NewAddress, NewLink, NewRoute, SetLink,
+        },
         address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo},
         link::{
             AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoVeth, LinkAttribute,
@@ -27,7 +29,7 @@ use rustix::{
     net::{AddressFamily as SocketFamily, SocketType, netdevice::name_to_index, socket},
 };
 
-use super::{Topology, dump::PROTOCOL, netlink::Error, requests::Requests};
+use super::{Route, Topology, dump::PROTOCOL, netlink::Error, requests::Requests};
 
 /// The end that the daemon's checks leave by.
 pub const NEAR: &str = "lb-probe0";
@@ -38,18 +40,41 @@ pub const FAR: &str = "lb-probe1";
 const MTU: u32 = 1280;
 
 /// Makes sure that the link is there, with the routes to these blocks of aliases and nothing else;
-/// without any blocks, that it is not.
-pub async fn provide(blocks: &[Prefix]) -> Result<(), Error> {
+/// without any blocks, that it is not. Gives the index of the far end.
+///
+/// What is right already goes on undisturbed.
+pub async fn provide(blocks: &[Prefix]) -> Result<Option<u32>, Error> {
     let mut requests = Requests::open()?;
-    let found = requests.dump().await?.topology;
+    let mut found = requests.dump().await?.topology;
     if blocks.is_empty() {
-        return take_away(&mut requests, &found).await.map(drop);
+        return take_away(&mut requests, &found).await.map(|_| None);
     }
-    if !is_as_wanted(&found, blocks) {
+    if ends(&found).is_none() {
         let _: bool = take_away(&mut requests, &found).await?;
-        make(&mut requests, blocks).await?;
+        make(&mut requests).await?;
+        found = requests.dump().await?.topology;
     }
-    tune()
+    // Somebody else may have taken it away.
+    let Some((near, far)) = ends(&found) else { return Ok(None) };
+    let (wanted, given) = (wanted(blocks), given(&found, near));
+    for block in given.difference(&wanted) {
+        withdraw(&mut requests, near, block).await?;
+    }
+    for block in wanted.difference(&given) {
+        give(&mut requests, near, block).await?;
+    }
+    tune()?;
+    Ok(Some(far))
+}
+
+/// Whether the link is as [`provide`] leaves it.
+#[must_use]
+pub fn is_provided(found: &Topology, blocks: &[Prefix]) -> bool {
+    match ends(found) {
+        _ if blocks.is_empty() => found.interface(NEAR).is_none(),
+        Some((near, _)) => given(found, near) == wanted(blocks),
+        None => false,
+    }
 }
 
 /// Removes the link; gives whether it was there.
@@ -76,31 +101,38 @@ async fn take_away(requests: &mut Requests, found: &Topology) -> Result<bool, Er
     Ok(true)
 }
 
-fn is_as_wanted(found: &Topology, blocks: &[Prefix]) -> bool {
-    let is_up = |name| {
+/// The indexes of both ends, if they are there and up.
+fn ends(found: &Topology) -> Option<(u32, u32)> {
+    let up = |name| {
         let index = found.interface(name)?;
         found.links.get(&index).filter(|link| link.up).map(|_| index)
     };
-    let (Some(near), Some(_)) = (is_up(NEAR), is_up(FAR)) else { return false };
-    let wanted: BTreeSet<_> = blocks
-        .iter()
-        .map(|block| (*block, Some(Aliases(block.address).router().to_ip())))
-        .collect();
-    let routes = found.routes.iter().filter(|it| it.interface == near && it.gateway.is_some());
-    routes.map(|it| (it.prefix, it.gateway)).collect::<BTreeSet<_>>() == wanted
-        && blocks.iter().all(|block| found.addresses.contains(&own(block)))
+    Some((up(NEAR)?, up(FAR)?))
+}
+
+fn wanted(blocks: &[Prefix]) -> BTreeSet<Prefix> {
+    blocks.iter().copied().collect()
+}
+
+/// The blocks that the near end has all for.
+fn given(found: &Topology, near: u32) -> BTreeSet<Prefix> {
+    let routes = found.routes.iter().filter(|it| it.interface == near);
+    let is_whole = |it: &&Route| {
+        let router = Aliases(it.prefix.address).router().to_ip();
+        it.gateway == Some(router) && found.addresses.contains(&own(&it.prefix))
+    };
+    routes.filter(is_whole).map(|it| it.prefix).collect()
 }
 
 fn own(block: &Prefix) -> IpAddr {
     Aliases(block.address).own().to_ip()
 }
 
-async fn make(requests: &mut Requests, blocks: &[Prefix]) -> Result<(), Error> {
+async fn make(requests: &mut Requests) -> Result<(), Error> {
     let new = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
     requests.change("make the probe link", new, NewLink(pair())).await?;
     let made = requests.dump().await?.topology;
-    for name in [NEAR, FAR] {
-        let Some(index) = made.interface(name) else { continue };
+    for index in [NEAR, FAR].into_iter().filter_map(|name| made.interface(name)) {
         // A kernel without IPv6 refuses: it gives no addresses of its own either.
         if let Err(error) = requests
             .change("keep the probe link from having addresses", NLM_F_ACK, SetLink(quiet(index)))
@@ -111,19 +143,37 @@ async fn make(requests: &mut Requests, blocks: &[Prefix]) -> Result<(), Error> {
         let up = LinkUnspec::new_with_index(index).up().build();
         requests.change("set the probe link up", NLM_F_ACK, SetLink(up)).await?;
     }
-    let Some(near) = made.interface(NEAR) else { return Ok(()) };
-    for block in blocks {
-        let aliases = Aliases(block.address);
-        let (own, router) = (aliases.own().to_ip(), aliases.router().to_ip());
-        let length = if own.is_ipv4() { 32 } else { 128 };
-        let own_address = address(near, own, length, AddressScope::Link);
-        requests.change("give the probe link an address", new, NewAddress(own_address)).await?;
-        let on_link = route(near, &Prefix::host(router.into()), own, None);
-        requests.change("add the probe link's own route", new, NewRoute(on_link)).await?;
-        let all = route(near, block, own, Some(router));
-        requests.change("add the route to the aliases of checks", new, NewRoute(all)).await?;
-    }
     Ok(())
+}
+
+/// What the near end has for a block: an address, the way to the router on the link, and that to the
+/// block by it.
+fn parts(near: u32, block: &Prefix) -> (AddressMessage, RouteMessage, RouteMessage) {
+    let aliases = Aliases(block.address);
+    let (own, router) = (aliases.own().to_ip(), aliases.router().to_ip());
+    let length = if own.is_ipv4() { 32 } else { 128 };
+    (
+        address(near, own, length, AddressScope::Link),
+        route(near, &Prefix::host(router.into()), own, None),
+        route(near, block, own, Some(router)),
+    )
+}
+
+/// What is there already of the parts stays.
+async fn give(requests: &mut Requests, near: u32, block: &Prefix) -> Result<(), Error> {
+    let (own, on_link, all) = parts(near, block);
+    let put = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+    requests.change("give the probe link an address", put, NewAddress(own)).await?;
+    requests.change("add the probe link's own route", put, NewRoute(on_link)).await?;
+    requests.change("add the route to the aliases of checks", put, NewRoute(all)).await
+}
+
+async fn withdraw(requests: &mut Requests, near: u32, block: &Prefix) -> Result<(), Error> {
+    let (own, on_link, all) = parts(near, block);
+    let old = NLM_F_ACK;
+    requests.change("remove the route to the aliases of checks", old, DelRoute(all)).await?;
+    requests.change("remove the probe link's own route", old, DelRoute(on_link)).await?;
+    requests.change("take an address from the probe link", old, DelAddress(own)).await
 }
 
 /// Both ends. Nobody is asked for the MACs of others on it.

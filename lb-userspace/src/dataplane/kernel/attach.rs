@@ -13,8 +13,8 @@ use aya::programs::{
     xdp::XdpLink,
 };
 
-use super::{Error, pins};
-use crate::{config::AttachMode, error::with_causes};
+use super::{Error, Kernel, pins};
+use crate::{config::AttachMode, dataplane::Attach, error::with_causes, topology::probe::FAR};
 
 /// A link whose pin is removed gives its interface back from a work queue of the kernel
 /// (`bpf_link_put`): so long is waited for that.
@@ -27,6 +27,44 @@ pub struct Interface {
     pub name: String,
     /// Its index.
     pub index: u32,
+}
+
+/// Where and how the programs of a node are attached.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    mode: AttachMode,
+    pins: PathBuf,
+    /// How long another link may take to give an interface back.
+    patience: Duration,
+}
+
+impl Kernel {
+    /// Attaches the programs by links pinned in `pins`, the node's own to all interfaces and another to
+    /// the far end of the probe link, and detaches them from interfaces that are not among them any more.
+    pub fn attach(
+        &mut self,
+        interfaces: &[Interface],
+        probe: Option<u32>,
+        mode: AttachMode,
+        pins: &Path,
+    ) -> Result<(), Error> {
+        let far = probe.map(far_end);
+        let patience = release_others(interfaces.iter().chain(&far), mode, pins)?;
+        each(self.program()?, interfaces, mode, pins, patience)?;
+        self.attached = Some(Place { mode, pins: pins.to_owned(), patience });
+        probe.map_or(Ok(()), |far| self.attach_probe(far))
+    }
+}
+
+impl Attach for Kernel {
+    fn attach_probe(&mut self, far: u32) -> Result<(), Error> {
+        let Some(Place { mode, pins, patience }) = self.attached.clone() else { return Ok(()) };
+        each(self.probe_program()?, &[far_end(far)], mode, &pins, patience)
+    }
+}
+
+fn far_end(index: u32) -> Interface {
+    Interface { name: FAR.into(), index }
 }
 
 /// Attaches the program to all interfaces and detaches it from others that are pinned here.

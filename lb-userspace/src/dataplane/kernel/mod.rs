@@ -35,10 +35,7 @@ use lb_common::{
 
 use self::mapped::Mapped;
 use super::{Actual, Counters, Dataplane, Error, FlowSlice, Known, Op, Trial, Trials, Tried};
-use crate::{
-    config::{AttachMode, Limits},
-    error::with_causes,
-};
+use crate::{config::Limits, error::with_causes};
 
 pub use self::{attach::Interface, drop_log::DropLog};
 
@@ -63,6 +60,7 @@ pub struct Kernel {
     flows: flows::Table,
     verdicts: PerCpuArray<MapData, u64>,
     traffic: PerCpuArray<MapData, Traffic>,
+    attached: Option<attach::Place>,
 }
 
 impl Kernel {
@@ -90,6 +88,7 @@ impl Kernel {
             flows: flows::Table::take(&mut ebpf, limits.services)?,
             verdicts: take(&mut ebpf, names::VERDICTS)?,
             traffic: take(&mut ebpf, names::TRAFFIC)?,
+            attached: None,
             ebpf,
         })
     }
@@ -117,21 +116,6 @@ impl Kernel {
     /// `BPF_PROG_TEST_RUN`.
     pub fn probe_program(&mut self) -> Result<&mut Xdp, Error> {
         load::program(&mut self.ebpf, names::PROBE_PROGRAM)
-    }
-
-    /// Attaches the programs by links pinned in `pins`, the node's own to all interfaces and another to
-    /// the far end of the probe link, and detaches them from interfaces that are not among them any more.
-    pub fn attach(
-        &mut self,
-        interfaces: &[Interface],
-        probe: Option<&Interface>,
-        mode: AttachMode,
-        pins: &Path,
-    ) -> Result<(), Error> {
-        let patience = attach::release_others(interfaces.iter().chain(probe), mode, pins)?;
-        attach::each(self.program()?, interfaces, mode, pins, patience)?;
-        let Some(far) = probe else { return Ok(()) };
-        attach::each(self.probe_program()?, std::slice::from_ref(far), mode, pins, patience)
     }
 }
 
