@@ -6,6 +6,7 @@
 //! health ─┤
 //! topology┘                                         publish what they see; never touch maps
 //! api, cli                                          what people and programs talk to
+//! cluster                                           what nodes that share a VIP tell each other
 //! speaker                                           a process of its own that holds virtual addresses
 //! events                                            what happened, for them and for the log
 //! backend                                           the other end: what a backend needs
@@ -19,6 +20,7 @@
 pub mod api;
 pub mod backend;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod control;
 pub mod dataplane;

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use crate::{
-    api,
+    api, cluster,
     config::{AttachMode, Node, file::Loaded, validate::Problem},
     control::{
         Handle,
@@ -54,15 +54,24 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let (targets, to_check) = watch::channel(Arc::new(state.targets()));
     let (wanted, to_resolve) = watch::channel(state.wanted());
     let (topology, _watcher) = topology::netlink::spawn(to_resolve)?;
+    let (rings, to_tell) = watch::channel(state.shared_rings());
     let (health, _checker) = health::supervisor::spawn(to_check);
     let (agents_to_ask, to_ask) = watch::channel(Arc::new(state.agents()));
     let (agents, _asker) = health::agent::supervisor::spawn(to_ask, state.said().clone());
     let (routers, to_speak_for) = watch::channel(state.routers());
     let (report, to_report) = watch::channel(None);
+    let cluster = cluster::spawn(
+        cluster::Wishes {
+            routers: to_speak_for.clone(),
+            rings: to_tell,
+            topology: topology.clone(),
+        },
+        events.clone(),
+    );
     let wishes = Wishes { config: to_speak_for, report: to_report };
     let speaker = speaker::client::spawn(node.speaker_socket(), wishes, events.clone());
-    let orders = Orders { targets, agents: agents_to_ask, wanted, routers, report };
-    let task = Task { state, facts, orders, speaker };
+    let orders = Orders { targets, agents: agents_to_ask, wanted, routers, rings, report };
+    let task = Task { state, facts, orders, speaker, cluster };
     let control = tokio::spawn(task.run(requests, News { health, agents, topology }));
 
     let stop = stop_signal(events.clone(), afterwards(&node))?;

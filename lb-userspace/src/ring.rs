@@ -32,6 +32,36 @@ impl From<std::net::SocketAddr> for Endpoint {
     }
 }
 
+/// What tells rings apart, on this node and on others: the same for the same members in the same slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub u64);
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&format!("{:016x}", self.0))
+    }
+}
+
+impl Digest {
+    /// That of a ring as [`build`] gives it for these members.
+    #[must_use]
+    pub fn of(table: &[Option<u16>], members: &[Member]) -> Self {
+        let endpoint = |&Member { endpoint: Endpoint { address, port }, weight: _ }: &Member| {
+            fnv(address.octets().into_iter().chain(port.wire()).map(u64::from))
+        };
+        let names: Vec<u64> = members.iter().map(endpoint).collect();
+        let owner = |slot: &Option<u16>| {
+            slot.and_then(|position| names.get(usize::from(position))).copied().unwrap_or(0)
+        };
+        Self(fnv(table.iter().map(owner)))
+    }
+}
+
+/// FNV-1a of 64 bits, by words instead of bytes (draft-eastlake-fnv §2).
+fn fnv(words: impl Iterator<Item = u64>) -> u64 {
+    words.fold(0xcbf2_9ce4_8422_2325, |sum, word| (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
 /// A backend that takes new flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -211,6 +241,23 @@ mod tests {
             let after = build(DEFAULT_RING_SIZE, &members(&weights), &key);
             let foreign = foreign(&before, &after, gone);
             prop_assert!(foreign < 200, "{foreign} of 10,000 slots");
+        }
+
+        #[test]
+        fn digests_are_alike_for_the_same_ring_alone(seed: [u8; 16], heavy in 0usize..7) {
+            let key = HashKey::from_seed(seed);
+            let digest = |members: &[Member]| Digest::of(&build(1021, members, &key), members);
+            let straight = members(&[1; 7]);
+            let mut turned = straight.clone();
+            turned.reverse();
+            prop_assert_eq!(digest(&straight), digest(&turned));
+            turned[heavy].weight = 2;
+            prop_assert_ne!(digest(&straight), digest(&turned));
+            prop_assert_ne!(digest(&straight), digest(&straight[1..]));
+            let mut moved = straight.clone();
+            moved[heavy].endpoint.port = Port::new(9999);
+            let table = build(1021, &straight, &key);
+            prop_assert_ne!(Digest::of(&table, &straight), Digest::of(&table, &moved));
         }
 
         #[test]

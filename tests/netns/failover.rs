@@ -29,12 +29,12 @@ const SPELL: u64 = 2000;
 /// Between two adverts, in milliseconds.
 const INTERVAL: u64 = 100;
 
-fn vips() -> impl Iterator<Item = Vip> {
+pub(super) fn vips() -> impl Iterator<Item = Vip> {
     VIPS.into_iter().filter(|vip| vip.forward == Forward::L2)
 }
 
 /// The services that answer directly, and one for the stream.
-fn services(site: &Site) -> String {
+pub(super) fn services(site: &Site) -> String {
     const CHECK: &str =
         "{ type = \"tcp\", interval = \"500ms\", timeout = \"400ms\", rise = 2, fall = 3 }";
     let carried = Carried { port: PORT, check: CHECK, ..HTTP };
@@ -57,7 +57,7 @@ fn routers(priority: u8, keys: &str) -> String {
 }
 
 /// The machines of two nodes; the VIPs are neither's for now.
-fn machines(webs: usize) -> (Site, Second) {
+pub(super) fn machines(webs: usize) -> (Site, Second) {
     let site = super::site_of(webs);
     for Vip { address, .. } in VIPS {
         let length = if address.is_ipv4() { 32 } else { 128 };
@@ -72,7 +72,7 @@ fn view(node: &Node<'_>) -> Result<BTreeMap<String, Router>, String> {
     Ok(view.routers.into_iter().map(|router| (router.name.clone(), router)).collect())
 }
 
-fn wait_for(node: &Node<'_>, state: State) {
+pub(super) fn wait_for(node: &Node<'_>, state: State) {
     super::soon(&format!("the node is {}", state.as_str()), || {
         let view = view(node)?;
         let as_wanted = view.values().filter(|it| it.state == state).count();
@@ -82,7 +82,7 @@ fn wait_for(node: &Node<'_>, state: State) {
 
 /// What the checks find, before there are nodes: a server that comes later has moved slots, and the
 /// connections of these are remembered by one node alone.
-fn serve(site: &Site) -> Vec<Server> {
+pub(super) fn serve(site: &Site) -> Vec<Server> {
     let servers = (1u8..).zip(site.webs());
     servers.map(|(n, web)| Server::start(web, n, &[PORT]).unwrap()).collect()
 }
@@ -142,7 +142,7 @@ impl Load {
 }
 
 /// Two nodes of one group: the first is master.
-fn pair<'a>(site: &'a Site, second: &'a Second, keys: &str) -> (Node<'a>, Node<'a>) {
+pub(super) fn pair<'a>(site: &'a Site, second: &'a Second, keys: &str) -> (Node<'a>, Node<'a>) {
     let config = services(site);
     let first = site.start_node(&(config.clone() + &routers(150, keys))).unwrap();
     let other = second.config(site, &config) + &routers(100, keys);

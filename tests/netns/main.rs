@@ -21,6 +21,7 @@ mod pools;
 mod probe;
 mod refusals;
 mod reload;
+mod rings;
 mod site;
 mod tunnel;
 mod udp;

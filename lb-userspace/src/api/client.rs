@@ -14,12 +14,11 @@ use tokio::net::UnixStream;
 
 use super::explain::{Explanation, Question};
 use super::plan::{Difference, File, Plan, Saved};
-use super::types::{Backend, Change, Changed, Error as Body, Failover, Service, Stats, Status};
-
-use crate::{
-    events::{Page, Query},
-    speaker::message::View,
+use super::types::{
+    Backend, Change, Changed, Error as Body, Failover, Routers, Service, Stats, Status,
 };
+
+use crate::events::{Page, Query};
 
 /// How long a daemon may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -147,7 +146,7 @@ impl Client {
     }
 
     /// How the virtual routers are.
-    pub async fn routers(&self) -> Result<View, Error> {
+    pub async fn routers(&self) -> Result<Routers, Error> {
         self.get("/v1/vrrp").await
     }
 

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 use lb_common::service::Ports;
 use serde::{Deserialize, Serialize};
 
+use crate::{cluster, speaker};
+
 /// `GET /v1/status`: the node as a whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -284,4 +286,15 @@ pub struct Error {
 pub struct Failover {
     /// The virtual router, or the group, whose addresses are handed over; all if left out.
     pub router: Option<String>,
+}
+
+/// What the node shares with others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routers {
+    /// Its virtual routers.
+    #[serde(flatten)]
+    pub view: speaker::message::View,
+    /// What the other nodes say of their rings.
+    #[serde(flatten)]
+    pub cluster: cluster::View,
 }

@@ -15,19 +15,63 @@ use super::{
     units,
 };
 use crate::{
-    api::{client::Client, types::Failover},
+    api::{
+        client::Client,
+        types::{Failover, Routers},
+    },
+    cluster::{Node, PORT, Ring, View},
     speaker::{
-        message::{Router, View},
+        message::{self, Router},
         process,
     },
     vrrp::State,
 };
 
 pub(super) async fn show(client: &Client, output: Output) -> Result<(), Error> {
-    output.show(&client.routers().await?, |view| text(view, output.colour))
+    output.show(&client.routers().await?, |Routers { view, cluster }| {
+        text(view, output.colour) + &rings(cluster, output.colour)
+    })
 }
 
-fn text(View { routers, rejected }: &View, colour: bool) -> String {
+/// The rings here and on the other nodes.
+fn rings(View { nodes, rings }: &View, colour: bool) -> String {
+    if rings.is_empty() {
+        return String::new();
+    }
+    if nodes.is_empty() {
+        return format!(
+            "\nno other node says what its rings look like: is UDP port {PORT} open between them?\n"
+        );
+    }
+    let columns = [
+        Column::Text("SERVICE"),
+        Column::Text("RING"),
+        Column::Text("NODE"),
+        Column::Text("ITS RING"),
+        Column::Text(""),
+    ];
+    let mut table = Table::new(&columns, colour);
+    for Ring { service, digest, others } in rings {
+        for (Node { name, address }, other) in nodes.iter().zip(others) {
+            let same = match (&other.digest, other.differs) {
+                (Some(there), _) if there == digest => "the same",
+                (_, true) => "differs",
+                (_, false) => "changing",
+            };
+            let there = other.digest.as_deref().unwrap_or("none");
+            table.row(vec![
+                cell(service),
+                cell(digest),
+                cell(&format!("{name} ({address})")),
+                cell(&there),
+                cell(&same),
+            ]);
+        }
+    }
+    format!("\n{}", table.render())
+}
+
+fn text(message::View { routers, rejected }: &message::View, colour: bool) -> String {
     if routers.is_empty() {
         return "no virtual routers: add [[vrrp]] tables to the configuration\n".into();
     }

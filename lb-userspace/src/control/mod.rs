@@ -11,10 +11,9 @@ use crate::{
     api::{
         explain::{Explanation, Question},
         plan::{Difference, File, Plan, Saved},
-        types::{Backend, Change, Changed, Service, Stats, Status},
+        types::{Backend, Change, Changed, Routers, Service, Stats, Status},
     },
     events::Who,
-    speaker::message::View,
 };
 
 /// Why a request was not carried out; nothing has changed.
@@ -55,7 +54,7 @@ pub enum Request {
     /// Writes the run-time changes into the daemon's file.
     Save(Who, oneshot::Sender<Result<Saved, Rejection>>),
     /// How the virtual routers are.
-    Routers(oneshot::Sender<Result<View, Rejection>>),
+    Routers(oneshot::Sender<Result<Routers, Rejection>>),
     /// Hands the addresses of a virtual router over to another node; of all if none is named.
     Failover(Option<String>, Who, oneshot::Sender<Result<(), Rejection>>),
     /// Drops the run-time changes.
@@ -130,7 +129,7 @@ impl Handle {
     }
 
     /// How the virtual routers are.
-    pub async fn routers(&self) -> Result<View, Rejection> {
+    pub async fn routers(&self) -> Result<Routers, Rejection> {
         self.ask(Request::Routers).await
     }
 

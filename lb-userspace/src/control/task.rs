@@ -19,6 +19,7 @@ use crate::{
         plan::{File, Plan, Saved},
         types::{Admin, Changed, Interface, Stats, Status},
     },
+    cluster,
     config::{
         Vrrp,
         file::{self, Loaded},
@@ -69,6 +70,8 @@ pub struct Orders {
     pub wanted: watch::Sender<BTreeSet<IpAddr>>,
     /// What to speak VRRP for.
     pub routers: watch::Sender<Vec<Vrrp>>,
+    /// The rings that other nodes should have as well.
+    pub rings: watch::Sender<cluster::Rings>,
     /// What the speaker cannot see of what it tracks, as soon as it is known.
     pub report: watch::Sender<Option<Report>>,
 }
@@ -83,6 +86,8 @@ pub struct Task<D> {
     pub orders: Orders,
     /// The VRRP speaker.
     pub speaker: Speaker,
+    /// What is known of the other nodes.
+    pub cluster: watch::Receiver<cluster::View>,
 }
 
 impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
@@ -156,6 +161,7 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
         tell(&self.orders.agents, Arc::new(self.state.agents()));
         tell(&self.orders.wanted, self.state.wanted());
         tell(&self.orders.routers, self.state.routers());
+        tell(&self.orders.rings, self.state.shared_rings());
     }
 
     /// Gives whether anything was changed.
@@ -261,10 +267,13 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
         let mut problems = self.state.problems().map_err(failed)?;
         match self.routers() {
             Err(silent) => problems.push(silent.to_string()),
-            Ok(view) => problems.extend(view.routers.into_iter().flat_map(|router| {
-                let of = move |problem| format!("virtual router {}: {problem}", router.name);
-                router.problems.into_iter().map(of)
-            })),
+            Ok(routers) => {
+                problems.extend(routers.view.routers.into_iter().flat_map(|router| {
+                    let of = move |problem| format!("virtual router {}: {problem}", router.name);
+                    router.problems.into_iter().map(of)
+                }));
+                problems.extend(routers.cluster.problems());
+            }
         }
         Ok(problems)
     }

@@ -223,6 +223,10 @@ kinds! {
     SplitHealed = "split-healed", Warn;
     /// The addresses of a virtual router are handed over to another node.
     Failover = "failover", Info;
+    /// A service's ring differs from another node's.
+    RingDiffers = "ring-differs", Error;
+    /// A service's ring is the same as another node's again.
+    RingAgrees = "ring-agrees", Info;
     /// What failed works again.
     Recovered = "recovered", Info;
 }

@@ -23,7 +23,7 @@ use crate::{
     config::Limits,
     dataplane::{self, Actual, Op},
     desired::{Desired, Service},
-    ring::{Endpoint, Member},
+    ring::{Digest, Endpoint, Member},
 };
 
 /// The state does not fit into the maps.
@@ -67,6 +67,8 @@ pub struct Ring {
     members: Vec<(Member, u16)>,
     /// The slots of each member, in the order of their endpoints.
     pub counts: Vec<(Member, u32)>,
+    /// What tells it from other rings.
+    pub digest: Digest,
 }
 
 impl Ring {

@@ -22,4 +22,4 @@ mod show;
 mod socket;
 mod team;
 mod track;
-mod wire;
+pub(crate) mod wire;

@@ -27,7 +27,7 @@ pub(super) struct Tools {
 
 /// Why a virtual router cannot do its work, for people.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     #[error("there is no interface {0}")]
     NoInterface(String),
     #[error("{0} is down")]
@@ -57,17 +57,17 @@ pub(super) struct Wire {
 
 /// Where a virtual router speaks; if this changes, its wire is made anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The interface's index.
-    pub(super) index: u32,
+    pub(crate) index: u32,
     /// The interface's own MAC.
     mac: Mac,
     /// Where its adverts come from.
-    pub(super) source: IpAddr,
+    pub(crate) source: IpAddr,
 }
 
 /// Where a virtual router can speak as the node is now. `vips` are no addresses of the node's own.
-pub(super) fn place(config: &Vrrp, topology: &Topology, vips: &[IpAddr]) -> Result<Place, Error> {
+pub(crate) fn place(config: &Vrrp, topology: &Topology, vips: &[IpAddr]) -> Result<Place, Error> {
     let name = || config.interface.clone();
     let index = topology.interface(&config.interface).ok_or_else(|| Error::NoInterface(name()))?;
     let link = topology.links.get(&index).ok_or_else(|| Error::NoInterface(name()))?;

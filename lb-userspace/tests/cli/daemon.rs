@@ -9,10 +9,11 @@ use lb_userspace::{
         plan::{Difference, File, Plan, Ring, Saved},
         server,
         types::{
-            Admin, Backend, Change, Changed, Drain, Health, Interface, Memory, Service, Stats,
-            Status, Traffic,
+            Admin, Backend, Change, Changed, Drain, Health, Interface, Memory, Routers, Service,
+            Stats, Status, Traffic,
         },
     },
+    cluster,
     config::{self, Config, file},
     control::{Handle, Rejection, Request},
     events::Events,
@@ -85,6 +86,18 @@ fn explanation(question: &Question) -> Explanation {
     }
 }
 
+/// What a node shares with another, which has another ring for one of two services.
+fn routers() -> Routers {
+    let ring = |service: &str, there: &str, differs| cluster::Ring {
+        service: service.into(),
+        digest: "0123456789abcdef".into(),
+        others: vec![cluster::Other { node: "lb-2".into(), digest: Some(there.into()), differs }],
+    };
+    let node = cluster::Node { name: "lb-2".into(), address: "10.0.0.3".parse().unwrap() };
+    let rings = vec![ring("app", "0123456789abcdef", false), ring("web", "fedcba9876543210", true)];
+    Routers { view: view(), cluster: cluster::View { nodes: vec![node], rings } }
+}
+
 /// A virtual router of which this node is master.
 fn view() -> View {
     let router = Router {
@@ -146,7 +159,7 @@ impl Books {
             Request::Apply(file, _, answer) => drop(answer.send(self.apply(file))),
             Request::Save(_, answer) => drop(answer.send(Ok(self.save()))),
             Request::Revert(_, answer) => drop(answer.send(self.apply(None))),
-            Request::Routers(answer) => drop(answer.send(Ok(view()))),
+            Request::Routers(answer) => drop(answer.send(Ok(routers()))),
             Request::Failover(router, _, answer) => drop(answer.send(failover(router.as_deref()))),
         }
     }

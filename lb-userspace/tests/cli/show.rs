@@ -6,9 +6,8 @@ use std::{
 };
 
 use lb_userspace::{
-    api::types::{Backend, Service, Stats, Status},
+    api::types::{Backend, Routers, Service, Stats, Status},
     events::{Entry, Page, Who},
-    speaker::message::View,
 };
 
 use crate::{daemon::Daemon, good, json, lb, outcome, run};
@@ -58,10 +57,15 @@ ROUTER  STATE   SINCE                 MASTER     PRIORITY   LINK           SENT 
 web     master  2026-09-21T14:13:20Z  this node  70 of 100  eth0 v3 id 51    12         7        1  203.0.113.10
 web: interface eth1 fails
 ignored on eth0: checksum 3
+
+SERVICE  RING              NODE             ITS RING
+app      0123456789abcdef  lb-2 (10.0.0.3)  0123456789abcdef  the same
+web      0123456789abcdef  lb-2 (10.0.0.3)  fedcba9876543210  differs
 "
     );
-    let view: View = json(&daemon, &["vrrp"]);
+    let Routers { view, cluster } = json(&daemon, &["vrrp"]);
     assert_eq!(view.routers[0].counters.sent, 12);
+    assert_eq!(cluster.nodes[0].name, "lb-2");
     assert!(good(&daemon, &["failover", "web"]).starts_with("handed over"));
     let (code, _, stderr) = run(&daemon.socket(), &["failover", "wbe"]);
     assert_eq!((code, &*stderr), (1, "lb: there is no virtual router `wbe`\n"));

@@ -1,9 +1,12 @@
 //! What the VRRP speaker is told.
 
+use std::{collections::BTreeSet, net::IpAddr};
+
 use super::State;
 use crate::{
     api::types::Interface,
-    config::Vrrp,
+    cluster::{Own, Rings},
+    config::{Service, Vrrp},
     dataplane::{Dataplane, Trials},
     speaker::message::Report,
 };
@@ -12,6 +15,20 @@ impl<D: Dataplane> State<D> {
     /// What to speak VRRP for.
     pub fn routers(&self) -> Vec<Vrrp> {
         self.config.vrrp.clone()
+    }
+
+    /// The rings that the other nodes should have as well: of the services whose VIPs can move there.
+    pub fn shared_rings(&self) -> Rings {
+        let addresses = self.config.vrrp.iter().flat_map(|it| &it.addresses);
+        let moving: BTreeSet<IpAddr> = addresses.map(|it| it.address).collect();
+        let shared = |it: &&Service| moving.contains(&it.vip);
+        let ring = |service: &Service| {
+            let digest = self.reconciler.rings().get(&service.key())?.digest;
+            let (protocol, ports) = (service.protocol.as_str(), service.ports);
+            let key = format!("{},{ports}/{protocol}", service.vip);
+            Some((key, Own { service: service.name.clone(), digest }))
+        };
+        self.config.services.iter().filter(shared).filter_map(ring).collect()
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::{Task, tell};
 use crate::{
+    api::types::Routers,
     control::Rejection,
     dataplane::{Counters, Dataplane, Trials},
     events::{Event, Kind, Who},
-    speaker::message::{Order, Router, View},
+    speaker::message::{Order, Router},
     vrrp::State,
 };
 
@@ -19,17 +20,18 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
     }
 
     /// How the virtual routers are.
-    pub(super) fn routers(&self) -> Result<View, Rejection> {
+    pub(super) fn routers(&self) -> Result<Routers, Rejection> {
         if self.state.config.vrrp.is_empty() {
-            return Ok(View::default());
+            return Ok(Routers::default());
         }
         let silent = "the VRRP speaker does not answer: look at the daemon's log";
-        self.speaker.view().ok_or_else(|| Rejection::Failed(silent.into()))
+        let view = self.speaker.view().ok_or_else(|| Rejection::Failed(silent.into()))?;
+        Ok(Routers { view, cluster: self.cluster.borrow().clone() })
     }
 
     /// Hands addresses over, and notes whose doing that is.
     pub(super) fn fail_over(&mut self, name: Option<String>, who: &Who) -> Result<(), Rejection> {
-        let view = self.routers()?;
+        let view = self.routers()?.view;
         let masters = view.routers.iter().filter(|it| it.state == State::Master);
         let named =
             |it: &&Router| name.is_none() || name.as_ref() == Some(&it.name) || name == it.group;

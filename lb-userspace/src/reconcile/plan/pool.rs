@@ -15,7 +15,7 @@ use crate::{
     dataplane::{self, Actual, Op},
     desired::{self, Way},
     reconcile::{layout::Layout, transition},
-    ring::{self, Endpoint, Member},
+    ring::{self, Digest, Endpoint, Member},
 };
 
 /// A new block has room for growth: a power of two, at least this.
@@ -163,6 +163,7 @@ impl Pool {
         let service::Service { ring_base: base, ring_size: size, id, backend_base, .. } = self.new;
         let members: Vec<Member> = self.members.iter().map(|(member, _)| *member).collect();
         let table = ring::build(size, &members, hash_key);
+        let digest = Digest::of(&table, &members);
         let fresh = fresh || !self.in_use();
         let lives = self.alive();
         let lives = |index: slot::Index| lives.get(usize::from(index)) == Some(&true);
@@ -190,7 +191,7 @@ impl Pool {
         self.point(words);
         self.unstable = Some(unstable);
         let (hash_key, members) = (*hash_key, self.members.clone());
-        Ok(Ring { base, size, id, backend_base, hash_key, members, counts })
+        Ok(Ring { base, size, id, backend_base, hash_key, members, counts, digest })
     }
 
     /// Whether packets already follow the ring.
