@@ -58,19 +58,15 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let (health, _checker) = health::supervisor::spawn(to_check);
     let (agents_to_ask, to_ask) = watch::channel(Arc::new(state.agents()));
     let (agents, _asker) = health::agent::supervisor::spawn(to_ask, state.said().clone());
-    let (routers, to_speak_for) = watch::channel(state.routers());
+    let (duties, to_do) = watch::channel(state.duties());
     let (report, to_report) = watch::channel(None);
     let cluster = cluster::spawn(
-        cluster::Wishes {
-            routers: to_speak_for.clone(),
-            rings: to_tell,
-            topology: topology.clone(),
-        },
+        cluster::Wishes { duties: to_do.clone(), rings: to_tell, topology: topology.clone() },
         events.clone(),
     );
-    let wishes = Wishes { config: to_speak_for, report: to_report };
+    let wishes = Wishes { duties: to_do, report: to_report };
     let speaker = speaker::client::spawn(node.speaker_socket(), wishes, events.clone());
-    let orders = Orders { targets, agents: agents_to_ask, wanted, routers, rings, report };
+    let orders = Orders { targets, agents: agents_to_ask, wanted, duties, rings, report };
     let task = Task { state, facts, orders, speaker, cluster };
     let control = tokio::spawn(task.run(requests, News { health, agents, topology }));
 

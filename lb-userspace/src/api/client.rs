@@ -15,10 +15,13 @@ use tokio::net::UnixStream;
 use super::explain::{Explanation, Question};
 use super::plan::{Difference, File, Plan, Saved};
 use super::types::{
-    Backend, Change, Changed, Error as Body, Failover, Routers, Service, Stats, Status,
+    Backend, Change, Changed, Error as Body, Failover, RouteOrder, Routers, Service, Stats, Status,
 };
 
-use crate::events::{Page, Query};
+use crate::{
+    events::{Page, Query},
+    speaker::message::Route,
+};
 
 /// How long a daemon may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -154,6 +157,23 @@ impl Client {
     pub async fn fail_over(&self, order: &Failover) -> Result<(), Error> {
         let body = serde_json::to_vec(order).map_err(|error| self.bad(&error))?;
         self.ask(Method::POST, "/v1/failover", body).await
+    }
+
+    /// How the routes are.
+    pub async fn routes(&self) -> Result<Vec<Route>, Error> {
+        self.get("/v1/routes").await
+    }
+
+    /// Lets routes be announced as far as they are well.
+    pub async fn announce(&self, order: &RouteOrder) -> Result<(), Error> {
+        let body = serde_json::to_vec(order).map_err(|error| self.bad(&error))?;
+        self.ask(Method::POST, "/v1/announce", body).await
+    }
+
+    /// Withdraws routes.
+    pub async fn withdraw(&self, order: &RouteOrder) -> Result<(), Error> {
+        let body = serde_json::to_vec(order).map_err(|error| self.bad(&error))?;
+        self.ask(Method::POST, "/v1/withdraw", body).await
     }
 
     /// Drops the run-time changes.

@@ -15,7 +15,7 @@ use tokio::net::UnixListener;
 use super::{
     events::events,
     plan::File,
-    types::{Change, Error as Body, Failover},
+    types::{Change, Error as Body, Failover, RouteOrder},
 };
 use crate::{
     control::{Handle, Rejection},
@@ -23,8 +23,8 @@ use crate::{
 };
 
 const PATHS: &str = "GET /v1/status, /v1/services, /v1/backends, /v1/stats, /v1/events, /v1/diff, \
-                     /v1/vrrp, POST /v1/changes, /v1/explain, /v1/plan, /v1/config, /v1/save, \
-                     /v1/revert, /v1/failover";
+                     /v1/vrrp, /v1/routes, POST /v1/changes, /v1/explain, /v1/plan, /v1/config, \
+                     /v1/save, /v1/revert, /v1/failover, /v1/announce, /v1/withdraw";
 /// The longest configuration, in bytes: some 100,000 backends.
 const CONFIG_MAX: usize = 16 << 20;
 
@@ -61,6 +61,12 @@ pub(super) fn router(handle: Handle, all: Events) -> Router {
         .route("/v1/revert", post(revert))
         .route("/v1/vrrp", get(async |State(it): State<Handle>| answer(it.routers().await)))
         .route("/v1/failover", post(fail_over))
+        .route("/v1/routes", get(async |State(it): State<Handle>| answer(it.routes().await)))
+        .route("/v1/announce", post(async |state, peer, body| order(state, peer, true, body).await))
+        .route(
+            "/v1/withdraw",
+            post(async |state, peer, body| order(state, peer, false, body).await),
+        )
         .layer(DefaultBodyLimit::max(CONFIG_MAX))
         .fallback(async |request: Request| {
             let text = format!("there is no {}; use {PATHS}", request.uri().path());
@@ -125,16 +131,32 @@ async fn fail_over(
     ConnectInfo(peer): ConnectInfo<Peer>,
     body: Bytes,
 ) -> Response {
-    const EXAMPLE: &str = r#"{"router": "web"}"#;
-    let order =
-        if body.is_empty() { Ok(Failover::default()) } else { serde_json::from_slice(&body) };
-    match order {
+    match one_or_all(&body, r#"{"router": "web"}"#) {
         Ok(Failover { router }) => answer(handle.fail_over(router, peer.who()).await),
-        Err(error) => {
-            let text = format!("{error}; send nothing for all, or an object such as {EXAMPLE}");
-            refuse(StatusCode::BAD_REQUEST, text)
-        }
+        Err(text) => refuse(StatusCode::BAD_REQUEST, text),
     }
+}
+
+/// Announces routes, or withdraws them.
+async fn order(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    wanted: bool,
+    body: Bytes,
+) -> Response {
+    match one_or_all(&body, r#"{"route": "web"}"#) {
+        Ok(RouteOrder { route }) => answer(handle.announce(route, wanted, peer.who()).await),
+        Err(text) => refuse(StatusCode::BAD_REQUEST, text),
+    }
+}
+
+/// An order; without a body, all are meant.
+fn one_or_all<T: Default + DeserializeOwned>(body: &[u8], example: &str) -> Result<T, String> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    let order = serde_json::from_slice(body);
+    order.map_err(|error| format!("{error}; send nothing for all, or an object such as {example}"))
 }
 
 /// Without a body the daemon's own file is meant.

@@ -298,3 +298,11 @@ pub struct Routers {
     #[serde(flatten)]
     pub cluster: cluster::View,
 }
+
+/// The order to announce routes, or to withdraw them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteOrder {
+    /// The route; all if left out.
+    pub route: Option<String>,
+}

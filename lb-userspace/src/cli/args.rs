@@ -162,6 +162,9 @@ Examples:
         /// A virtual router or a group; all of which this node is master if left out
         router: Option<String>,
     },
+    /// Show, announce and withdraw routes
+    #[command(subcommand)]
+    Route(RouteCommand),
     /// Speak VRRP for a daemon, which starts this process itself
     #[command(hide = true)]
     VrrpSpeaker {
@@ -218,6 +221,37 @@ Examples:
     },
     #[command(flatten)]
     Change(Order),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RouteCommand {
+    /// List the routes: which are announced, since when, and why
+    #[command(after_long_help = "\
+Examples:
+  lb route list
+  lb route list --json | jq -r '.[] | select(.state == \"withdrawn\") | .name'")]
+    List,
+    /// Withdraw routes: other nodes get their packets
+    ///
+    /// They stay withdrawn until they are announced again, also while the daemon is restarted or
+    /// upgraded. Connections go on through the other nodes.
+    #[command(after_long_help = "\
+Examples:
+  lb route withdraw web
+  lb route withdraw && sleep 10 && systemctl stop lb && lb detach --config /etc/lb/lb.toml")]
+    Withdraw {
+        /// The route; all if left out
+        route: Option<String>,
+    },
+    /// Announce routes again, as soon as all that they track is well
+    #[command(after_long_help = "\
+Examples:
+  lb route announce web
+  lb route announce")]
+    Announce {
+        /// The route; all if left out
+        route: Option<String>,
+    },
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -27,6 +27,7 @@ mod log;
 mod man;
 mod order;
 mod output;
+mod route;
 mod run;
 mod show;
 mod stats;
@@ -37,7 +38,7 @@ mod vrrp;
 use std::{io, process::ExitCode};
 
 use self::{
-    args::{Args, BackendCommand, Command, ServiceCommand},
+    args::{Args, BackendCommand, Command, RouteCommand, ServiceCommand},
     output::Output,
 };
 use crate::{api::client, backend, config::file};
@@ -157,6 +158,13 @@ fn execute(Args { global, command }: Args) -> Result<(), Error> {
         Command::Revert => block_on(config::revert(&client, output)),
         Command::Vrrp => block_on(vrrp::show(&client, output)),
         Command::Failover { router } => block_on(vrrp::fail_over(&client, output, router)),
+        Command::Route(RouteCommand::List) => block_on(route::list(&client, output)),
+        Command::Route(RouteCommand::Withdraw { route }) => {
+            block_on(route::withdraw(&client, output, route))
+        }
+        Command::Route(RouteCommand::Announce { route }) => {
+            block_on(route::announce(&client, output, route))
+        }
         Command::VrrpSpeaker { legacy } => block_on(vrrp::speak(&global.socket, legacy)),
     }
 }

@@ -23,7 +23,10 @@ use super::{
 use crate::{
     config::Vrrp,
     events::{Event, Events, Kind},
-    speaker::wire::{Place, place},
+    speaker::{
+        message::Duties,
+        wire::{Place, place},
+    },
     topology::Topology,
     vrrp::packet::{GROUP_V4, GROUP_V6},
 };
@@ -35,8 +38,8 @@ const WAITING: usize = 256;
 
 /// What the task is to know.
 pub struct Wishes {
-    /// The virtual routers that this node shares with others.
-    pub routers: watch::Receiver<Vec<Vrrp>>,
+    /// Among others, the virtual routers that this node shares with others.
+    pub duties: watch::Receiver<Duties>,
     /// Its rings.
     pub rings: watch::Receiver<Rings>,
     /// What the kernel says of the network.
@@ -104,8 +107,8 @@ impl Exchange {
     /// A node on the link, or one that a virtual router has as its peer.
     fn hear(&mut self, Datagram { bytes, source, is_near }: &Datagram) {
         let is_known = {
-            let routers = self.wishes.routers.borrow();
-            let of_family = || routers.iter().filter(|it| it.is_ipv4() == source.is_ipv4());
+            let duties = self.wishes.duties.borrow();
+            let of_family = || duties.routers.iter().filter(|it| it.is_ipv4() == source.is_ipv4());
             of_family().any(|it| it.peers.contains(source))
                 || (*is_near && of_family().any(|it| it.peers.is_empty()))
         };
@@ -122,7 +125,7 @@ impl Exchange {
 
     /// Tells all others of this node's rings, by the links as they are now.
     fn say(&mut self) -> io::Result<()> {
-        let routers = self.wishes.routers.borrow().clone();
+        let routers = self.wishes.duties.borrow().routers.clone();
         let topology = self.wishes.topology.borrow().clone();
         let rings = self.wishes.rings.borrow().clone();
         let vips: Vec<_> =

@@ -1,5 +1,6 @@
 //! In which things two configurations differ.
 
+mod route;
 mod vrrp;
 
 use std::{collections::BTreeMap, fmt::Display, net::IpAddr, time::Duration};
@@ -10,7 +11,7 @@ use super::{Admin, Answers, Backend, Config, Service, validate::Problem};
 use crate::api::plan::{Difference, Kind};
 
 /// All in which `new` differs from `old`: the node's tables first, then the services, each with its
-/// backends, then the virtual routers. What is [`fixed`] is left out.
+/// backends, then the virtual routers and the routes. What is [`fixed`] is left out.
 #[must_use]
 pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
     let mut found = Vec::new();
@@ -38,6 +39,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
     found.extend(deny(Kind::Added, only(after, before)));
     found.extend(services(&old.services, &new.services));
     found.extend(vrrp::routers(&old.vrrp, &new.vrrp));
+    found.extend(route::routes(&old.routes, &new.routes));
     found
 }
 

@@ -13,6 +13,7 @@ mod document;
 pub mod file;
 mod layer;
 mod node;
+pub mod route;
 mod save;
 mod schema;
 mod service;
@@ -29,6 +30,7 @@ pub use check::{Check, CheckKind, Flap, Http, Mysql, Pattern, Through, Tls, Udp}
 pub use diff::{diff, fixed};
 pub use layer::Layer;
 pub use node::{Answers, AttachMode, Firewall, Limits, Node};
+pub use route::Route;
 pub use save::{Unsaved, save};
 pub use service::{Service, default_on_down, default_window};
 pub use vrrp::Vrrp;
@@ -72,6 +74,8 @@ pub struct Config {
     pub services: Vec<Service>,
     /// The virtual routers that this node is one of, in the file's order; names are unique.
     pub vrrp: Vec<Vrrp>,
+    /// The routes that this node announces while it is healthy, in the file's order; names are unique.
+    pub routes: Vec<Route>,
 }
 
 impl Config {

@@ -2,6 +2,8 @@
 
 mod agent;
 mod check;
+mod route;
+mod track;
 mod vrrp;
 
 use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -11,7 +13,8 @@ use toml::de::DeTable;
 
 use agent::AGENT;
 use check::{CHECK, FLAP};
-use vrrp::{ANNOUNCE, TRACK, VRRP};
+use route::ROUTE;
+use vrrp::{ANNOUNCE, VRRP};
 
 use super::{
     Admin, Answers, AttachMode, Backend, Config, DEFAULT_ALIASES, DEFAULT_FLOW_TABLE,
@@ -22,7 +25,7 @@ use super::{
     value::{self, Fault},
 };
 
-const ROOT: &[&str] = &["node", "limits", "answers", "firewall", "service", "vrrp"];
+const ROOT: &[&str] = &["node", "limits", "answers", "firewall", "service", "vrrp", "route"];
 const NODE: &[&str] = &[
     "interfaces",
     "mode",
@@ -71,7 +74,9 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("service.backend", BACKEND),
     ("vrrp", VRRP),
     ("vrrp.announce", ANNOUNCE),
-    ("vrrp.track", TRACK),
+    ("vrrp.track", track::OF_ROUTERS),
+    ("route", ROUTE),
+    ("route.track", track::OF_ROUTES),
 ];
 
 /// What a document says.
@@ -99,15 +104,22 @@ pub(super) fn read(document: &DeTable<'_>) -> Content {
     let firewall = root.table("firewall", FIREWALL).and_then(|table| firewall(&table));
     let services = array(root.tables("service", SERVICE), service);
     let mut vrrp = array(root.tables("vrrp", VRRP), vrrp::vrrp);
+    let mut routes = array(root.tables("route", ROUTE), route::route);
     if services.iter().any(Option::is_none) {
         // The rules cannot tell whether it is the one that a track names.
-        vrrp.iter_mut().flatten().for_each(vrrp::without_services);
+        vrrp.iter_mut().flatten().for_each(|it| track::without_services(&mut it.tracks));
+        routes.iter_mut().flatten().for_each(|it| track::without_services(&mut it.tracks));
     }
-    let places = BTreeMap::from([("service", places(&services)), ("vrrp", places(&vrrp))]);
+    let places = BTreeMap::from([
+        ("service", places(&services)),
+        ("vrrp", places(&vrrp)),
+        ("route", places(&routes)),
+    ]);
     let services = services.into_iter().flatten().collect();
     let vrrp = vrrp.into_iter().flatten().collect();
+    let routes = routes.into_iter().flatten().collect();
     let firewall = firewall.unwrap_or_default();
-    let config = Config { node, limits, firewall, answers, services, vrrp };
+    let config = Config { node, limits, firewall, answers, services, vrrp, routes };
     Content { config, places, problems: problems.into_inner(), warnings }
 }
 

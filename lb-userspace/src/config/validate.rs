@@ -1,13 +1,15 @@
 //! The rules of a configuration, pure over [`Config`]: they serve files and run-time changes alike.
 //!
-//! Here are the rules that look at several services; `node`, `service`, `check` and `vrrp` have the
-//! others.
+//! Here are the rules that look at several services; `node`, `service`, `check`, `vrrp` and `route`
+//! have the others.
 
 mod check;
 mod keys;
 mod node;
 mod probe;
+mod route;
 mod service;
+mod track;
 mod vrrp;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +44,7 @@ impl Problem {
 /// Checks all rules; an empty answer means a valid configuration.
 #[must_use]
 pub fn check(config: &Config) -> Vec<Problem> {
-    let Config { node, limits, firewall, answers: _, services, vrrp } = config;
+    let Config { node, limits, firewall, answers: _, services, vrrp, routes } = config;
     let mut problems = node::check(node);
     problems.extend(node::check_limits(limits, firewall));
     for (index, service) in services.iter().enumerate() {
@@ -51,6 +53,9 @@ pub fn check(config: &Config) -> Vec<Problem> {
     for (index, router) in vrrp.iter().enumerate() {
         problems.extend(vrrp::check(index, router));
     }
+    for (index, route) in routes.iter().enumerate() {
+        problems.extend(route::check(index, route));
+    }
     problems.extend(sums(config));
     problems.extend(names(services));
     problems.extend(keys::check(services));
@@ -58,6 +63,8 @@ pub fn check(config: &Config) -> Vec<Problem> {
     problems.extend(replies(services));
     problems.extend(probe::check(config));
     problems.extend(vrrp::several(config));
+    problems.extend(route::several(config));
+    problems.extend(track::unknown_services(config));
     problems
 }
 
@@ -80,11 +87,13 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
         warnings.push(Problem::new("service", "no services: nothing is balanced", remedy));
     }
     warnings.extend(vrrp::warnings(config));
+    warnings.extend(route::warnings(config));
+    warnings.extend(track::unchecked_services(config));
     warnings
 }
 
 fn sums(config: &Config) -> Vec<Problem> {
-    let Config { node: _, limits, firewall: _, answers: _, services, vrrp: _ } = config;
+    let Config { node: _, limits, firewall: _, answers: _, services, vrrp: _, routes: _ } = config;
     let backends = services.iter().map(|service| service.machines().count() as u64).sum();
     let slots = services.iter().map(|service| u64::from(service.ring_size)).sum();
     let rows = [
@@ -149,10 +158,11 @@ fn machines(
 }
 
 /// A VIP as a backend would send the packet to the node itself.
-fn vips_as_backends(Config { services, vrrp, .. }: &Config) -> Vec<Problem> {
+fn vips_as_backends(Config { services, vrrp, routes, .. }: &Config) -> Vec<Problem> {
     let virtual_addresses = vrrp.iter().flat_map(|router| &router.addresses).map(|it| it.address);
+    let announced = routes.iter().flat_map(|route| &route.addresses).copied();
     let vips = services.iter().map(|service| service.vip);
-    let vips: BTreeSet<_> = vips.chain(virtual_addresses).collect();
+    let vips: BTreeSet<_> = vips.chain(virtual_addresses).chain(announced).collect();
     let mut problems = Vec::new();
     for (index, service) in services.iter().enumerate() {
         for (Backend { name, address, .. }, key) in machines(index, service) {

@@ -14,6 +14,7 @@ use crate::{
         types::{Backend, Change, Changed, Routers, Service, Stats, Status},
     },
     events::Who,
+    speaker::message::Route,
 };
 
 /// Why a request was not carried out; nothing has changed.
@@ -57,6 +58,10 @@ pub enum Request {
     Routers(oneshot::Sender<Result<Routers, Rejection>>),
     /// Hands the addresses of a virtual router over to another node; of all if none is named.
     Failover(Option<String>, Who, oneshot::Sender<Result<(), Rejection>>),
+    /// How the routes are.
+    Routes(oneshot::Sender<Result<Vec<Route>, Rejection>>),
+    /// Whether a route is to be announced as far as it is well; all if none is named.
+    Announce(Option<String>, bool, Who, oneshot::Sender<Result<(), Rejection>>),
     /// Drops the run-time changes.
     Revert(Who, oneshot::Sender<Result<Plan, Rejection>>),
 }
@@ -136,6 +141,21 @@ impl Handle {
     /// Hands the addresses of a virtual router over to another node; of all if none is named.
     pub async fn fail_over(&self, router: Option<String>, who: Who) -> Result<(), Rejection> {
         self.ask(|answer| Request::Failover(router, who, answer)).await
+    }
+
+    /// How the routes are.
+    pub async fn routes(&self) -> Result<Vec<Route>, Rejection> {
+        self.ask(Request::Routes).await
+    }
+
+    /// Lets a route be announced as far as it is well, or does not; all if none is named.
+    pub async fn announce(
+        &self,
+        route: Option<String>,
+        wanted: bool,
+        who: Who,
+    ) -> Result<(), Rejection> {
+        self.ask(|answer| Request::Announce(route, wanted, who, answer)).await
     }
 
     async fn ask<T>(

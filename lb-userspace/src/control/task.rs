@@ -20,14 +20,14 @@ use crate::{
         types::{Admin, Changed, Interface, Stats, Status},
     },
     cluster,
-    config::{
-        Vrrp,
-        file::{self, Loaded},
-    },
+    config::file::{self, Loaded},
     dataplane::{Attach, Counters, Dataplane, Trials},
     events::{Event, Kind, Who},
     health::{Targets, View, agent},
-    speaker::{client::Speaker, message::Report},
+    speaker::{
+        client::Speaker,
+        message::{Duties, Holdings, Report},
+    },
     topology::Topology,
 };
 
@@ -68,8 +68,8 @@ pub struct Orders {
     pub agents: watch::Sender<Arc<agent::Targets>>,
     /// Whose neighbours to keep resolved.
     pub wanted: watch::Sender<BTreeSet<IpAddr>>,
-    /// What to speak VRRP for.
-    pub routers: watch::Sender<Vec<Vrrp>>,
+    /// What the speaker is there for.
+    pub duties: watch::Sender<Duties>,
     /// The rings that other nodes should have as well.
     pub rings: watch::Sender<cluster::Rings>,
     /// What the speaker cannot see of what it tracks, as soon as it is known.
@@ -84,7 +84,7 @@ pub struct Task<D> {
     pub facts: Facts,
     /// What it tells the watchers.
     pub orders: Orders,
-    /// The VRRP speaker.
+    /// The speaker.
     pub speaker: Speaker,
     /// What is known of the other nodes.
     pub cluster: watch::Receiver<cluster::View>,
@@ -160,7 +160,7 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
         tell(&self.orders.targets, Arc::new(self.state.targets()));
         tell(&self.orders.agents, Arc::new(self.state.agents()));
         tell(&self.orders.wanted, self.state.wanted());
-        tell(&self.orders.routers, self.state.routers());
+        tell(&self.orders.duties, self.state.duties());
         tell(&self.orders.rings, self.state.shared_rings());
     }
 
@@ -197,6 +197,10 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
             Request::Save(who, to) => send(to, self.save(&who)),
             Request::Routers(to) => send(to, self.routers()),
             Request::Failover(router, who, to) => send(to, self.fail_over(router, &who)),
+            Request::Routes(to) => send(to, self.routes()),
+            Request::Announce(route, wanted, who, to) => {
+                send(to, self.announce(route, wanted, who));
+            }
             Request::Revert(who, to) => {
                 let answer = self.state.revert();
                 self.note(Kind::Reverted, &answer, &who);
@@ -265,14 +269,16 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
 
     fn problems(&self) -> Result<Vec<String>, Rejection> {
         let mut problems = self.state.problems().map_err(failed)?;
-        match self.routers() {
+        match self.holdings() {
             Err(silent) => problems.push(silent.to_string()),
-            Ok(routers) => {
-                problems.extend(routers.view.routers.into_iter().flat_map(|router| {
-                    let of = move |problem| format!("virtual router {}: {problem}", router.name);
-                    router.problems.into_iter().map(of)
+            Ok(Holdings { vrrp, routes }) => {
+                let routers =
+                    vrrp.routers.into_iter().map(|it| ("virtual router", it.name, it.problems));
+                let routes = routes.into_iter().map(|it| ("route", it.name, it.problems));
+                problems.extend(routers.chain(routes).flat_map(|(kind, name, problems)| {
+                    problems.into_iter().map(move |problem| format!("{kind} {name}: {problem}"))
                 }));
-                problems.extend(routers.cluster.problems());
+                problems.extend(self.cluster.borrow().problems());
             }
         }
         Ok(problems)

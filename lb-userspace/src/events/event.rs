@@ -18,6 +18,8 @@ pub struct Event {
     pub backend: Option<String>,
     /// The virtual router's name, if it is about one.
     pub router: Option<String>,
+    /// The route's name, if it is about one.
+    pub route: Option<String>,
     /// Why, or what exactly.
     pub cause: String,
     /// Whose doing it is.
@@ -28,8 +30,8 @@ impl Event {
     /// Something that the node did or saw by itself.
     #[must_use]
     pub fn new(kind: Kind, cause: impl Into<String>) -> Self {
-        let (service, backend, router) = (None, None, None);
-        Self { kind, service, backend, router, cause: cause.into(), who: Who::lb() }
+        let (service, backend, router, route) = (None, None, None, None);
+        Self { kind, service, backend, router, route, cause: cause.into(), who: Who::lb() }
     }
 
     /// It is about a service.
@@ -50,16 +52,23 @@ impl Event {
         Self { router: Some(router.to_owned()), ..self }
     }
 
+    /// It is about a route.
+    #[must_use]
+    pub fn of_route(self, route: &str) -> Self {
+        Self { route: Some(route.to_owned()), ..self }
+    }
+
     /// It is somebody's doing.
     #[must_use]
     pub fn by(self, who: &Who) -> Self {
         Self { who: who.clone(), ..self }
     }
 
-    /// `service/backend`, `service`, the virtual router, or nothing.
+    /// `service/backend`, `service`, the virtual router, the route, or nothing.
     #[must_use]
     pub fn subject(&self) -> String {
-        let names = self.service.iter().chain(&self.backend).chain(&self.router);
+        let names = self.service.iter().chain(&self.backend);
+        let names = names.chain(&self.router).chain(&self.route);
         names.map(String::as_str).collect::<Vec<_>>().join("/")
     }
 
@@ -227,6 +236,10 @@ kinds! {
     RingDiffers = "ring-differs", Error;
     /// A service's ring is the same as another node's again.
     RingAgrees = "ring-agrees", Info;
+    /// The addresses of a route are there for a routing daemon.
+    Announced = "announced", Info;
+    /// The addresses of a route are not there for a routing daemon.
+    Withdrawn = "withdrawn", Warn;
     /// What failed works again.
     Recovered = "recovered", Info;
 }

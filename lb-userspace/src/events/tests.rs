@@ -52,7 +52,7 @@ fn an_entry_is_flat_json_with_the_time_in_utc() {
         serde_json::to_string(&ring.entries[0]).unwrap(),
         r#"{"sequence":1,"time":"2023-11-14T22:13:20.123Z","kind":"down","service":"web","#
             .to_owned()
-            + r#""backend":"web1","router":null,"cause":"connection refused","who":"SIGHUP"}"#
+            + r#""backend":"web1","router":null,"route":null,"cause":"connection refused","who":"SIGHUP"}"#
     );
     let text = serde_json::to_string(&ring.entries[0]).unwrap();
     assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), ring.entries[0]);

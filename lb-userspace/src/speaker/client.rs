@@ -19,11 +19,10 @@ use tokio::{
 };
 
 use super::{
-    message::{Noted, Order, Report, Said, VERSION, View, What, build},
+    message::{Duties, Holdings, Noted, Order, Report, RouteState, Said, VERSION, What, build},
     process::COMMAND,
 };
 use crate::{
-    config::Vrrp,
     events::{Event, Events, Kind},
     vrrp::State,
 };
@@ -35,8 +34,8 @@ const BEGINNING: Duration = Duration::from_millis(5);
 
 /// What the speaker is to know.
 pub struct Wishes {
-    /// What to speak for.
-    pub config: watch::Receiver<Vec<Vrrp>>,
+    /// What it is there for.
+    pub duties: watch::Receiver<Duties>,
     /// What is seen of what is tracked, as soon as anything is: nothing must not look like a failure.
     pub report: watch::Receiver<Option<Report>>,
 }
@@ -44,15 +43,15 @@ pub struct Wishes {
 /// The speaker, as the daemon sees it.
 #[derive(Clone, Debug)]
 pub struct Speaker {
-    view: watch::Receiver<Option<View>>,
+    holdings: watch::Receiver<Option<Holdings>>,
     orders: mpsc::Sender<Order>,
 }
 
 impl Speaker {
-    /// How the virtual routers are; `None` while no speaker answers.
+    /// How all that it holds is; `None` while no speaker answers.
     #[must_use]
-    pub fn view(&self) -> Option<View> {
-        self.view.borrow().clone()
+    pub fn holdings(&self) -> Option<Holdings> {
+        self.holdings.borrow().clone()
     }
 
     /// Gives an order; it is forgotten while no speaker answers.
@@ -65,11 +64,11 @@ impl Speaker {
 /// there is anything to speak for, and leaves it running.
 #[must_use]
 pub fn spawn(socket: PathBuf, wishes: Wishes, events: Events) -> Speaker {
-    let (publisher, view) = watch::channel(None);
+    let (publisher, holdings) = watch::channel(None);
     let (orders, wanted) = mpsc::channel(16);
     // It ends with the runtime.
     drop(tokio::spawn(Contact { socket, wishes, events, publisher, wanted, stuck: None }.keep()));
-    Speaker { view, orders }
+    Speaker { holdings, orders }
 }
 
 /// Tells a speaker to end for good, and waits until it has; gives whether there was one.
@@ -97,7 +96,7 @@ struct Contact {
     socket: PathBuf,
     wishes: Wishes,
     events: Events,
-    publisher: watch::Sender<Option<View>>,
+    publisher: watch::Sender<Option<Holdings>>,
     wanted: mpsc::Receiver<Order>,
     /// The speaker's program that could not be replaced.
     stuck: Option<String>,
@@ -111,7 +110,7 @@ impl Contact {
                 tracing::warn!("the VRRP speaker is gone: {error}");
             }
             let _ = self.publisher.send_replace(None);
-            if self.wishes.config.has_changed().is_err() {
+            if self.wishes.duties.has_changed().is_err() {
                 return;
             }
         }
@@ -123,8 +122,8 @@ impl Contact {
             if let Ok(stream) = UnixStream::connect(&self.socket).await {
                 return stream;
             }
-            if self.wishes.config.borrow_and_update().is_empty() {
-                if self.wishes.config.changed().await.is_err() {
+            if self.wishes.duties.borrow_and_update().is_empty() {
+                if self.wishes.duties.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
                 continue;
@@ -167,13 +166,13 @@ impl Contact {
         if !self.greet(&mut lines, &mut writer).await? {
             return Ok(());
         }
-        self.wishes.config.mark_changed();
+        self.wishes.duties.mark_changed();
         self.wishes.report.mark_changed();
         loop {
             let order = tokio::select! {
-                Ok(()) = self.wishes.config.changed() => {
-                    let config = self.wishes.config.borrow_and_update().clone();
-                    if config.is_empty() { Order::Resign } else { Order::Configure(config) }
+                Ok(()) = self.wishes.duties.changed() => {
+                    let duties = self.wishes.duties.borrow_and_update().clone();
+                    if duties.is_empty() { Order::Resign } else { Order::Configure(duties) }
                 }
                 Ok(()) = self.wishes.report.changed() => {
                     let report = self.wishes.report.borrow_and_update().clone();
@@ -229,8 +228,8 @@ impl Contact {
     }
 }
 
-/// What has happened to a virtual router, as an event of the node.
-fn event(Noted { router, what }: &Noted) -> Event {
+/// What has happened to a virtual router or a route, as an event of the node.
+fn event(Noted { subject, what }: &Noted) -> Event {
     let (kind, cause) = match what {
         What::Became(state, cause) => {
             let kind = match state {
@@ -250,8 +249,15 @@ fn event(Noted { router, what }: &Noted) -> Event {
         What::RivalGone(peer) => {
             (Kind::SplitHealed, format!("{} is not master any more", peer.address))
         }
+        What::Route(state, cause, who) => {
+            let kind = match state {
+                RouteState::Announced => Kind::Announced,
+                RouteState::Withdrawn => Kind::Withdrawn,
+            };
+            return Event::new(kind, cause).of_route(subject).by(who);
+        }
     };
-    Event::new(kind, cause).of_router(router)
+    Event::new(kind, cause).of_router(subject)
 }
 
 fn line(order: &Order) -> io::Result<Vec<u8>> {

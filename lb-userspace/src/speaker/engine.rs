@@ -1,6 +1,8 @@
 //! The speaker's loop: adverts, clocks, what is tracked, and what the daemon says.
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, sync::Arc, time::Instant};
+mod hear;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -9,23 +11,23 @@ use tokio::{
 
 use super::{
     ears::Ears,
+    legacy::{Legacy, Pasts},
     member::{Member, Past},
-    message::{Noted, Order, Report, View},
-    script::Scripts,
+    message::{Duties, Holdings, Noted, Order, Report, View},
+    routes::{Routes, Take},
+    script::{Owner, Scripts},
+    sight::Sight,
     socket::Frames,
-    team::Team,
+    team::{Team, teams},
     track::Tracking,
     wire::{Error, Tools},
 };
 use crate::{
-    config::{Vrrp, vrrp::Tracked},
+    config::Vrrp,
+    events::Who,
     topology::{Topology, vip::Vips},
     vrrp::Reject,
 };
-
-/// The messages that are taken in between two looks at the clock: whoever floods the link must not stop
-/// this node's own adverts.
-const AT_ONCE: usize = 256;
 
 /// How a speaker ends.
 #[derive(Debug)]
@@ -33,13 +35,14 @@ pub(super) enum End {
     /// For good: its addresses are given up.
     Resigned,
     /// Another program goes on for it.
-    Replaced(PathBuf, Vec<Vrrp>, BTreeMap<String, Past>),
+    Replaced(PathBuf, Legacy),
 }
 
 /// All that the speaker has.
 pub(super) struct Engine {
-    config: Vec<Vrrp>,
+    duties: Duties,
     teams: Vec<Team>,
+    routes: Routes,
     ears: Ears,
     tools: Tools,
     scripts: Scripts,
@@ -48,20 +51,21 @@ pub(super) struct Engine {
     rejected: BTreeMap<String, BTreeMap<Reject, u64>>,
     /// Whether more may wait in the sockets.
     behind: bool,
-    view: watch::Sender<View>,
+    view: watch::Sender<Holdings>,
     notes: mpsc::UnboundedSender<Noted>,
 }
 
 impl Engine {
     pub(super) fn new(
         topology: watch::Receiver<Arc<Topology>>,
-        view: watch::Sender<View>,
+        view: watch::Sender<Holdings>,
         notes: mpsc::UnboundedSender<Noted>,
     ) -> Result<Self, Error> {
         let tools = Tools { frames: Frames::open().map_err(Error::Socket)?, vips: Vips::open()? };
         Ok(Self {
-            config: Vec::new(),
+            duties: Duties::default(),
             teams: Vec::new(),
+            routes: Routes::default(),
             ears: Ears::new().map_err(Error::Socket)?,
             tools,
             scripts: Scripts::default(),
@@ -88,18 +92,22 @@ impl Engine {
                 order = orders.recv() => match order {
                     None | Some(Order::Resign) => return self.resign().await,
                     Some(Order::Replace(program)) => {
-                        let pasts = self.pasts();
-                        return End::Replaced(program, self.config, pasts);
+                        return End::Replaced(program, self.bequeath());
                     }
-                    Some(Order::Configure(config)) => self.configure(config, BTreeMap::new()).await,
+                    Some(Order::Configure(duties)) => {
+                        self.configure(duties, Pasts::default()).await;
+                    }
                     Some(Order::Report(report)) => {
                         self.report = Some(report);
                         self.weigh(Tracking::glance).await;
                     }
                     Some(Order::Failover(name)) => self.release(name.as_deref()).await,
+                    Some(Order::Announce { route, wanted, who }) => {
+                        self.announce(route.as_deref(), wanted, &who).await;
+                    }
                 },
                 Ok(()) = self.topology.changed() => self.see().await,
-                (router, track, good) = self.scripts.next() => self.saw(&router, track, good).await,
+                (owner, track, good) = self.scripts.next() => self.saw(&owner, track, good).await,
                 _ = round.tick() => self.weigh(Tracking::see).await,
             }
             // What waits in the sockets comes before the clock.
@@ -113,17 +121,44 @@ impl Engine {
         }
     }
 
-    /// Speaks for these virtual routers from now on. Those that stay go on as they are; `pasts` are of
-    /// another process.
-    pub(super) async fn configure(&mut self, config: Vec<Vrrp>, mut pasts: BTreeMap<String, Past>) {
-        if config == self.config && pasts.is_empty() {
+    /// Goes on for another process.
+    pub(super) async fn resume(&mut self, legacy: Legacy) {
+        let Legacy { config, pasts, routes, route_pasts, report } = legacy;
+        self.report = report;
+        let pasts = Pasts { routers: pasts, routes: route_pasts };
+        self.configure(Duties { routers: config, routes }, pasts).await;
+    }
+
+    /// For whoever goes on.
+    fn bequeath(self) -> Legacy {
+        let (pasts, route_pasts) = (self.pasts(), self.routes.pasts());
+        let Duties { routers: config, routes } = self.duties;
+        Legacy { config, pasts, routes, route_pasts, report: self.report }
+    }
+
+    /// Holds these from now on. Those that stay go on as they are; `pasts` are of another process.
+    async fn configure(&mut self, duties: Duties, pasts: Pasts) {
+        if duties == self.duties && pasts.is_empty() {
             return;
         }
+        self.scripts.set(&duties);
+        let topology = self.topology.borrow().clone();
+        let sight = Sight { topology: &topology, report: self.report.as_ref() };
+        let (routes, vips) = (&duties.routes, &mut self.tools.vips);
+        let notes = self.routes.configure(routes, pasts.routes, &sight, vips).await;
+        self.tell(notes);
+        if duties.routers != self.duties.routers || !pasts.routers.is_empty() {
+            self.speak_for(&duties.routers, pasts.routers).await;
+        }
+        self.duties = duties;
+        self.see().await;
+    }
+
+    async fn speak_for(&mut self, routers: &[Vrrp], mut pasts: BTreeMap<String, Past>) {
         pasts.extend(self.pasts());
-        self.retire(&config, &mut pasts).await;
-        self.scripts.set(&config);
+        self.retire(routers, &mut pasts).await;
         self.teams.clear();
-        for members in teams(&config) {
+        for members in teams(routers) {
             let members = members.into_iter().map(|it| {
                 let past = pasts.get(&it.name).cloned();
                 (it, past)
@@ -133,8 +168,6 @@ impl Engine {
                 Err(error) => tracing::error!(%error, "a virtual router cannot be run"),
             }
         }
-        self.config = config;
-        self.see().await;
     }
 
     /// Ends those that another configuration does not have, or has elsewhere: these begin anew there.
@@ -164,7 +197,8 @@ impl Engine {
         if topology.links.is_empty() {
             return;
         }
-        let vips = vips(&self.config);
+        let routers = self.duties.routers.iter().flat_map(|it| &it.addresses);
+        let vips: Vec<_> = routers.map(|it| it.address).chain(self.routes.addresses()).collect();
         let mut notes = Vec::new();
         for team in &mut self.teams {
             team.see(&topology, &vips, &mut self.tools, &mut notes).await;
@@ -175,45 +209,48 @@ impl Engine {
         self.weigh(Tracking::glance).await;
     }
 
-    /// Takes what the node and the daemon show of what is tracked, and lets the machines know.
-    async fn weigh(&mut self, take: impl Fn(&mut Tracking, usize, bool)) {
+    /// Takes what the node and the daemon show of what is tracked, and does what follows from it.
+    async fn weigh(&mut self, take: Take) {
         let topology = self.topology.borrow().clone();
-        let is_up = |name: &str| {
-            let index = topology.interface(name);
-            index.and_then(|it| topology.links.get(&it)).is_some_and(|link| link.up)
-        };
-        let seen = |what: &Tracked| match (what, &self.report) {
-            (Tracked::Interface(name), _) => Some(is_up(name)),
-            (Tracked::Datapath, Some(report)) => Some(report.datapath),
-            (Tracked::Service(name), Some(report)) => {
-                Some(report.services.get(name).copied().unwrap_or(false))
-            }
-            (Tracked::Datapath | Tracked::Service(_), None) | (Tracked::Script { .. }, _) => None,
-        };
+        // The first value is empty, before the first look.
+        if topology.links.is_empty() {
+            return;
+        }
+        let sight = Sight { topology: &topology, report: self.report.as_ref() };
         let mut notes = Vec::new();
         for team in &mut self.teams {
             for Member { config, tracking, .. } in team.members_mut() {
                 for (index, track) in config.tracks.iter().enumerate() {
-                    if let Some(good) = seen(&track.what) {
+                    if let Some(good) = sight.of(&track.what) {
                         take(tracking, index, good);
                     }
                 }
             }
             team.weigh(&mut self.tools, &mut notes).await;
         }
+        notes.extend(self.routes.weigh(&sight, take, &mut self.tools.vips).await);
         self.tell(notes);
     }
 
-    async fn saw(&mut self, router: &str, index: usize, good: bool) {
-        let mut notes = Vec::new();
-        for team in &mut self.teams {
-            let mut members = team.members_mut();
-            if let Some(member) = members.find(|it| it.config.name == router) {
-                member.tracking.see(index, good);
-                drop(members);
-                team.weigh(&mut self.tools, &mut notes).await;
+    async fn saw(&mut self, owner: &Owner, index: usize, good: bool) {
+        match owner {
+            Owner::Router(name) => {
+                let members = self.teams.iter_mut().flat_map(Team::members_mut);
+                let mut named = members.filter(|it| it.config.name == *name);
+                if let Some(member) = named.next() {
+                    member.tracking.see(index, good);
+                }
             }
+            Owner::Route(name) => self.routes.saw(name, index, good),
         }
+        self.weigh(Tracking::glance).await;
+    }
+
+    async fn announce(&mut self, route: Option<&str>, wanted: bool, who: &Who) {
+        let topology = self.topology.borrow().clone();
+        let sight = Sight { topology: &topology, report: self.report.as_ref() };
+        let vips = &mut self.tools.vips;
+        let notes = self.routes.order((route, wanted), who, &sight, vips).await;
         self.tell(notes);
     }
 
@@ -237,57 +274,23 @@ impl Engine {
         for team in std::mem::take(&mut self.teams) {
             team.end(&mut self.tools, &mut notes).await;
         }
+        let topology = self.topology.borrow().clone();
+        let sight = Sight { topology: &topology, report: self.report.as_ref() };
+        notes.extend(self.routes.end(&sight, &mut self.tools.vips).await);
         self.tell(notes);
         End::Resigned
     }
 
-    /// Takes in what the sockets hold.
-    async fn hear(&mut self) {
-        let mut notes = Vec::new();
-        self.behind = true;
-        for _ in 0..AT_ONCE {
-            let Some(heard) = self.ears.next() else {
-                self.behind = false;
-                break;
-            };
-            let interface = heard.interface.clone();
-            if let Err(reason) = self.take_in(heard, &mut notes).await {
-                let counts = self.rejected.entry(interface).or_default();
-                *counts.entry(reason).or_default() += 1;
-            }
-        }
-        self.tell(notes);
-    }
-
-    async fn take_in(
-        &mut self,
-        heard: super::ears::Heard,
-        notes: &mut Vec<Noted>,
-    ) -> Result<(), Reject> {
-        let (advert, dialect) = heard.advert?;
-        let is_ipv4 = heard.from.is_ipv4();
-        for team in &mut self.teams {
-            let mut members = team.members();
-            let place = members.position(|(it, _)| it.hears(heard.index, &advert, is_ipv4));
-            drop(members);
-            if let Some(place) = place {
-                let said = (&advert, dialect);
-                return team.hear(place, said, heard.from, &mut self.tools, notes).await;
-            }
-        }
-        Err(Reject::UnknownInstance)
-    }
-
     fn tell(&self, notes: Vec<Noted>) {
         for note in notes {
-            tracing::info!(router = note.router, what = ?note.what, "VRRP");
+            tracing::info!(subject = note.subject, what = ?note.what);
             // Without a daemon, the log has it.
             let _unheard = self.notes.send(note);
         }
     }
 
     fn publish(&self) {
-        let routers = self.config.iter().filter_map(|config| {
+        let routers = self.duties.routers.iter().filter_map(|config| {
             let members = self.teams.iter().flat_map(Team::members);
             let mut named = members.filter(|(member, _)| member.config.name == config.name);
             named.next().map(|(member, machine)| member.view(machine))
@@ -296,28 +299,12 @@ impl Engine {
             let counts = counts.iter().map(|(why, count)| (why.label().to_owned(), *count));
             (interface.clone(), counts.collect())
         });
-        let view = View { routers: routers.collect(), rejected: rejected.collect() };
+        let vrrp = View { routers: routers.collect(), rejected: rejected.collect() };
+        let holdings = Holdings { vrrp, routes: self.routes.view() };
         let _ = self.view.send_if_modified(|published| {
-            let changed = *published != view;
-            *published = view;
+            let changed = *published != holdings;
+            *published = holdings;
             changed
         });
     }
-}
-
-fn vips(config: &[Vrrp]) -> Vec<IpAddr> {
-    config.iter().flat_map(|it| &it.addresses).map(|it| it.address).collect()
-}
-
-/// The virtual routers by what moves together, in the configuration's order.
-fn teams(config: &[Vrrp]) -> Vec<Vec<Vrrp>> {
-    let mut teams: Vec<Vec<Vrrp>> = Vec::new();
-    for router in config {
-        let mate = |team: &&mut Vec<Vrrp>| router.group.is_some() && team[0].group == router.group;
-        match teams.iter_mut().find(mate) {
-            Some(team) => team.push(router.clone()),
-            None => teams.push(vec![router.clone()]),
-        }
-    }
-    teams
 }

@@ -50,11 +50,8 @@ impl Member {
         };
         let heard = past.and_then(|past| past.dialect);
         let dialect = heard.filter(|_| config.checksum == Checksum::Auto).unwrap_or(usual);
-        let mut tracking = Tracking::new(config.priority, &config.tracks);
-        for (what, good) in past.iter().flat_map(|past| &past.seen) {
-            let places = config.tracks.iter().enumerate().filter(|(_, it)| it.what == *what);
-            places.for_each(|(place, _)| tracking.see(place, *good));
-        }
+        let seen = past.map_or(&[][..], |past| &past.seen);
+        let tracking = Tracking::resume(config.priority, &config.tracks, seen);
         Self {
             tracking,
             config,

@@ -10,36 +10,65 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::Vrrp,
+    config::{self, Vrrp},
+    events::Who,
     vrrp::{Cause, Counters, State},
 };
 
 /// The version of what they say; between daemons and speakers of different ones, only
 /// [`Order::Replace`] and [`Said::Hello`] are understood for sure.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What the daemon wants of the speaker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// Speak for these virtual routers, and for no others.
-    Configure(Vec<Vrrp>),
+    /// Hold these, and nothing else.
+    Configure(Duties),
     /// What only the daemon knows of what is tracked.
     Report(Report),
     /// Give the addresses of a virtual router and its group, or of all, to another node.
     Failover(Option<String>),
+    /// Announce a route, or all, as far as it is well; or do not.
+    Announce {
+        /// Which; `None`: all.
+        route: Option<String>,
+        /// Whether to announce it.
+        wanted: bool,
+        /// Who wants that.
+        who: Who,
+    },
     /// End for good: give up all addresses.
     Resign,
     /// Go on as another program, without giving up anything.
     Replace(PathBuf),
 }
 
-/// What the daemon knows of what is tracked.
+/// What a speaker is there for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duties {
+    /// The virtual routers to speak for.
+    pub routers: Vec<Vrrp>,
+    /// The routes to announce.
+    pub routes: Vec<config::Route>,
+}
+
+impl Duties {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { routers, routes } = self;
+        routers.is_empty() && routes.is_empty()
+    }
+}
+
+/// What the daemon knows of what is tracked. It speaks as soon as its program is attached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Whether the program is attached and passes a packet of its own.
     pub datapath: bool,
-    /// By service, whether it has a backend that takes connections.
+    /// By service, whether it has a backend that takes connections; without those of which nothing is
+    /// known yet.
     pub services: BTreeMap<String, bool>,
 }
 
@@ -56,10 +85,19 @@ pub enum Said {
         /// Its process.
         pid: u32,
     },
-    /// How the virtual routers are, whenever that has changed, and once a second.
-    View(View),
-    /// What happened to one of them.
+    /// How all that it holds is, whenever that has changed, and once a second.
+    View(Holdings),
+    /// What happened to a part of it.
     Noted(Noted),
+}
+
+/// All that a speaker holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holdings {
+    /// The virtual routers.
+    pub vrrp: View,
+    /// The routes, in the configuration's order.
+    pub routes: Vec<Route>,
 }
 
 /// All virtual routers of a node.
@@ -106,6 +144,48 @@ pub struct Router {
     pub problems: Vec<String>,
 }
 
+/// A route, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Its name.
+    pub name: String,
+    /// Whether it is announced.
+    pub state: RouteState,
+    /// Since when, in seconds of Unix time.
+    pub since: u64,
+    /// Why.
+    pub cause: String,
+    /// Whether an operator lets it be announced.
+    pub wanted: bool,
+    /// Where its addresses are while it is announced.
+    pub interface: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// What is tracked and fails now, and what the kernel refused.
+    pub problems: Vec<String>,
+}
+
+/// Whether the addresses of a route are there for a routing daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RouteState {
+    /// They are on its interface.
+    Announced,
+    /// They are not.
+    Withdrawn,
+}
+
+impl RouteState {
+    /// As in JSON and in tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Announced => "announced",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 /// Another node's router.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
@@ -117,25 +197,27 @@ pub struct Peer {
     pub interval_ms: u64,
 }
 
-/// Something that happened to a virtual router.
+/// Something that happened to a virtual router or a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noted {
     /// Its name.
-    pub router: String,
+    pub subject: String,
     /// What happened.
     pub what: What,
 }
 
-/// What happens to virtual routers.
+/// What happens to virtual routers and routes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
-    /// It is something else now.
+    /// A virtual router is something else now.
     Became(State, Cause),
     /// There is another master that should not be one.
     Rival(Peer),
     /// That one has been silent for as long as a dead one.
     RivalGone(Peer),
+    /// A route is announced or withdrawn, or stays so against an operator's wish: why, and whose doing.
+    Route(RouteState, String, Who),
 }
 
 impl From<crate::vrrp::Peer> for Peer {

@@ -1,11 +1,12 @@
-//! The VRRP speaker: a process of its own that holds virtual addresses.
+//! The VRRP speaker: a process of its own that holds virtual addresses, and those of routes.
 //!
 //! It outlives the daemon: while that is stopped, restarted or upgraded, adverts go on, and nothing that the
 //! daemon does can delay them. The daemon tells it what to speak for, and what only a daemon knows.
 //!
 //! ```text
 //! daemon ◄─ client ─ JSON over a Unix socket ─ server ─► engine ─► teams ─► wires
-//!                                                          ▲  sockets, clock, links, scripts
+//!                                                          ▲    └─► routes
+//!                                                          └ sockets, clock, links, scripts
 //! ```
 //!
 //! The protocol itself, without I/O, is [`crate::vrrp`].
@@ -13,12 +14,15 @@
 pub mod client;
 mod ears;
 mod engine;
+mod legacy;
 mod member;
 pub mod message;
 pub mod process;
+mod routes;
 mod script;
 mod server;
 mod show;
+mod sight;
 mod socket;
 mod team;
 mod track;

@@ -1,11 +1,9 @@
 //! The speaker's process, from its start to its end.
 
 use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Read as _, Seek as _, Write as _},
+    io,
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        fd::{AsRawFd as _, RawFd},
         unix::process::CommandExt as _,
     },
     path::Path,
@@ -13,12 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use rustix::{
-    fs::{MemfdFlags, memfd_create},
-    io::{FdFlags, fcntl_setfd},
-    mm::{MlockAllFlags, mlockall},
-};
-use serde::{Deserialize, Serialize};
+use rustix::mm::{MlockAllFlags, mlockall};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
@@ -26,13 +19,12 @@ use tokio::{
 
 use super::{
     engine::{End, Engine},
-    member::Past,
-    message::{Order, View},
+    legacy::{Legacy, bequeath, inherit},
+    message::{Holdings, Order},
     server::{News, serve},
 };
 use crate::{
     api::server::bind,
-    config::Vrrp,
     topology::{self, Topology},
 };
 
@@ -42,13 +34,6 @@ const PRIORITY: libc::c_int = 10;
 /// The command's name, which a daemon starts it by.
 pub const COMMAND: &str = "vrrp-speaker";
 
-/// What a speaker leaves to the program that goes on for it.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Legacy {
-    config: Vec<Vrrp>,
-    pasts: BTreeMap<String, Past>,
-}
-
 /// Speaks until it is told to end for good, or by SIGTERM or SIGINT: then it gives up its addresses.
 ///
 /// `legacy` is the number of the open file that an earlier speaker left.
@@ -57,11 +42,11 @@ pub async fn run(socket: &Path, legacy: Option<RawFd>) -> anyhow::Result<()> {
     let topology = follow()?;
     hurry();
     loop {
-        let (publisher, view) = watch::channel(View::default());
+        let (publisher, view) = watch::channel(Holdings::default());
         let (noter, notes) = mpsc::unbounded_channel();
         let (sender, orders) = mpsc::channel(64);
         let mut engine = Engine::new(topology.clone(), publisher, noter)?;
-        engine.configure(legacy.config, legacy.pasts).await;
+        engine.resume(legacy).await;
         let listener = bind(socket)?;
         let server = tokio::spawn(serve(listener, News { view, notes }, sender.clone()));
         let signals = tokio::spawn(resign_at_signals(sender)?);
@@ -74,8 +59,8 @@ pub async fn run(socket: &Path, legacy: Option<RawFd>) -> anyhow::Result<()> {
                 let _gone = std::fs::remove_file(socket);
                 return Ok(());
             }
-            End::Replaced(program, config, pasts) => {
-                legacy = Legacy { config, pasts };
+            End::Replaced(program, left) => {
+                legacy = left;
                 // It returns only if it fails.
                 let error = replace(&program, socket, &legacy);
                 tracing::error!("cannot go on as {}: {error}", program.display());
@@ -149,22 +134,4 @@ fn replace(program: &Path, socket: &Path, legacy: &Legacy) -> io::Error {
     };
     let number = file.as_raw_fd().to_string();
     Command::new(program).arg("--socket").arg(socket).args([COMMAND, "--legacy", &number]).exec()
-}
-
-fn bequeath(legacy: &Legacy) -> io::Result<OwnedFd> {
-    let mut file = File::from(memfd_create("lb-vrrp", MemfdFlags::empty())?);
-    file.write_all(&serde_json::to_vec(legacy)?)?;
-    file.rewind()?;
-    fcntl_setfd(&file, FdFlags::empty())?;
-    Ok(file.into())
-}
-
-fn inherit(number: RawFd) -> anyhow::Result<Legacy> {
-    // SAFETY: the speaker before left it open for this one, and nothing else has the number.
-    let mut file = File::from(unsafe { OwnedFd::from_raw_fd(number) });
-    let mut text = String::new();
-    let _length = file.read_to_string(&mut text)?;
-    serde_json::from_str(&text).map_err(|error| {
-        anyhow::anyhow!("what the speaker before has left is not readable: {error}")
-    })
 }

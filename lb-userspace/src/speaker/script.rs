@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
+use super::message::Duties;
 use crate::{
-    config::{Vrrp, vrrp::Tracked},
+    config::vrrp::{Track, Tracked},
     health::probe::exec,
 };
 
@@ -17,8 +18,17 @@ pub(super) struct Scripts {
     sender: mpsc::Sender<Result_>,
 }
 
-/// Of which virtual router, which of what it tracks, and whether it is good.
-type Result_ = (String, usize, bool);
+/// Who tracks a script, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A virtual router.
+    Router(String),
+    /// A route.
+    Route(String),
+}
+
+/// Whose it is, which of what is tracked, and whether it is good.
+type Result_ = (Owner, usize, bool);
 
 impl Default for Scripts {
     fn default() -> Self {
@@ -28,21 +38,23 @@ impl Default for Scripts {
 }
 
 impl Scripts {
-    /// Runs the scripts of these virtual routers, and no others.
-    pub(super) fn set(&mut self, config: &[Vrrp]) {
+    /// Runs the scripts of these, and no others.
+    pub(super) fn set(&mut self, Duties { routers, routes }: &Duties) {
         *self = Self::default();
-        for router in config {
-            for (index, track) in router.tracks.iter().enumerate() {
-                if let Tracked::Script { command, interval, timeout } = &track.what {
-                    let results = self.sender.clone();
-                    let name = router.name.clone();
-                    let _ = self.running.spawn(run(
-                        command.clone(),
-                        (*interval, *timeout),
-                        (name, index),
-                        results,
-                    ));
-                }
+        for router in routers {
+            self.start(&Owner::Router(router.name.clone()), &router.tracks);
+        }
+        for route in routes {
+            self.start(&Owner::Route(route.name.clone()), &route.tracks);
+        }
+    }
+
+    fn start(&mut self, owner: &Owner, tracks: &[Track]) {
+        for (index, track) in tracks.iter().enumerate() {
+            if let Tracked::Script { command, interval, timeout } = &track.what {
+                let (results, which) = (self.sender.clone(), (owner.clone(), index));
+                let times = (*interval, *timeout);
+                let _ = self.running.spawn(run(command.clone(), times, which, results));
             }
         }
     }
@@ -60,23 +72,26 @@ impl Scripts {
 async fn run(
     command: Vec<String>,
     (interval, patience): (Duration, Duration),
-    (router, index): (String, usize),
+    (owner, index): (Owner, usize),
     results: mpsc::Sender<Result_>,
 ) {
     let mut beat = tokio::time::interval(interval);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let environment = [("LB_VRRP", router.clone())];
+    let environment = match &owner {
+        Owner::Router(name) => [("LB_VRRP", name.clone())],
+        Owner::Route(name) => [("LB_ROUTE", name.clone())],
+    };
     loop {
         let _ = beat.tick().await;
         let good = match timeout(patience, exec::run(&command, &environment)).await {
             Ok(Ok(_)) => true,
             Ok(Err(error)) => {
-                tracing::debug!(router, "{}: {error}", command.join(" "));
+                tracing::debug!(?owner, "{}: {error}", command.join(" "));
                 false
             }
             Err(_) => false,
         };
-        if results.send((router.clone(), index, good)).await.is_err() {
+        if results.send((owner.clone(), index, good)).await.is_err() {
             return;
         }
     }

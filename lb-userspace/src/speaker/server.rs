@@ -8,14 +8,14 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use super::message::{Noted, Order, Said, VERSION, View, build};
+use super::message::{Holdings, Noted, Order, Said, VERSION, build};
 
 /// What happened is kept for a daemon that comes back, up to so many.
 const KEPT: usize = 1024;
 
 /// What a daemon is told.
 pub(super) struct News {
-    pub(super) view: watch::Receiver<View>,
+    pub(super) view: watch::Receiver<Holdings>,
     pub(super) notes: mpsc::UnboundedReceiver<Noted>,
 }
 

@@ -4,22 +4,13 @@ use super::{
     member::Member,
     message::{Router, milliseconds},
 };
-use crate::{
-    config::{Vrrp, vrrp::Tracked},
-    vrrp::Machine,
-};
+use crate::{config::Vrrp, vrrp::Machine};
 
 impl Member {
     /// How it is, for people and programs.
     pub(super) fn view(&self, machine: &Machine) -> Router {
         let Vrrp { name, group, interface, id, version, interval, priority, .. } = &self.config;
-        let failing = self.config.tracks.iter().enumerate().filter_map(|(index, track)| {
-            let good = self.tracking.is_good(index);
-            (good != Some(true)).then(|| match good {
-                None => format!("{}: not known yet", describe(&track.what)),
-                Some(_) => format!("{} fails", describe(&track.what)),
-            })
-        });
+        let failing = self.tracking.failing(&self.config.tracks);
         let problems = self.missing.iter().chain(&self.failure).cloned();
         Router {
             name: name.clone(),
@@ -38,14 +29,5 @@ impl Member {
             counters: machine.counters(),
             problems: problems.chain(failing).collect(),
         }
-    }
-}
-
-fn describe(tracked: &Tracked) -> String {
-    match tracked {
-        Tracked::Interface(name) => format!("interface {name}"),
-        Tracked::Script { command, .. } => format!("script {}", command.join(" ")),
-        Tracked::Datapath => "the packet path".into(),
-        Tracked::Service(name) => format!("service {name}"),
     }
 }

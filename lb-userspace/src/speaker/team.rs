@@ -70,11 +70,7 @@ impl Team {
         let past = |(member, machine): (&Member, &Machine)| {
             let (handover, dialect) = (machine.handover(), Some(member.dialect));
             let Member { config, tracking, since, cause, .. } = member;
-            let seen =
-                config.tracks.iter().enumerate().filter_map(|(index, track)| {
-                    Some((track.what.clone(), tracking.is_good(index)?))
-                });
-            let (since, cause, seen) = (*since, *cause, seen.collect());
+            let (since, cause, seen) = (*since, *cause, tracking.seen(&config.tracks));
             (config.name.clone(), Past { handover, since, cause, dialect, seen })
         };
         self.members().map(past).collect()
@@ -218,7 +214,7 @@ impl Team {
                 continue;
             };
             let mut note = |what| {
-                notes.push(Noted { router: member.config.name.clone(), what });
+                notes.push(Noted { subject: member.config.name.clone(), what });
             };
             match action {
                 Action::Send { priority } => {
@@ -236,4 +232,17 @@ impl Team {
             }
         }
     }
+}
+
+/// The virtual routers by what moves together, in the configuration's order.
+pub(super) fn teams(config: &[Vrrp]) -> Vec<Vec<Vrrp>> {
+    let mut teams: Vec<Vec<Vrrp>> = Vec::new();
+    for router in config {
+        let mate = |team: &&mut Vec<Vrrp>| router.group.is_some() && team[0].group == router.group;
+        match teams.iter_mut().find(mate) {
+            Some(team) => team.push(router.clone()),
+            None => teams.push(vec![router.clone()]),
+        }
+    }
+    teams
 }

@@ -1,11 +1,14 @@
-//! What tracking leaves of a virtual router, without I/O and clock.
+//! What tracking leaves of a virtual router or a route, without I/O and clock.
 //!
 //! As in keepalived: what has a negative weight lowers the priority while it fails, a positive one raises
 //! it while it succeeds, and without a weight a failure is a fault.
 
-use crate::{config::vrrp::Track, vrrp::Standing};
+use crate::{
+    config::vrrp::{Track, Tracked},
+    vrrp::Standing,
+};
 
-/// What is tracked for a virtual router, as it was last seen.
+/// What is tracked for a virtual router or a route, as it was last seen.
 #[derive(Clone, Debug)]
 pub(super) struct Tracking {
     priority: u8,
@@ -33,6 +36,33 @@ impl Tracking {
             Item { weight, rise, fall, good: None, contrary: 0, last: None }
         };
         Self { priority, items: tracks.iter().map(item).collect() }
+    }
+
+    /// As [`Self::new`], with what an earlier one has [`Self::seen`].
+    pub(super) fn resume(priority: u8, tracks: &[Track], seen: &[(Tracked, bool)]) -> Self {
+        let mut tracking = Self::new(priority, tracks);
+        for (what, good) in seen {
+            let places = tracks.iter().enumerate().filter(|(_, it)| it.what == *what);
+            places.for_each(|(place, _)| tracking.see(place, *good));
+        }
+        tracking
+    }
+
+    /// What is known of these, which it was made with.
+    pub(super) fn seen(&self, tracks: &[Track]) -> Vec<(Tracked, bool)> {
+        let known =
+            |(index, track): (usize, &Track)| Some((track.what.clone(), self.is_good(index)?));
+        tracks.iter().enumerate().filter_map(known).collect()
+    }
+
+    /// What fails of these, which it was made with, or is not known yet: in words.
+    pub(super) fn failing(&self, tracks: &[Track]) -> Vec<String> {
+        let say = |(index, track): (usize, &Track)| match self.is_good(index) {
+            Some(true) => None,
+            Some(false) => Some(format!("{} fails", describe(&track.what))),
+            None => Some(format!("{}: not known yet", describe(&track.what))),
+        };
+        tracks.iter().enumerate().filter_map(say).collect()
     }
 
     /// A look at what has this place between its results: it is one itself only if it shows a change.
@@ -78,10 +108,18 @@ impl Tracking {
     }
 }
 
+fn describe(tracked: &Tracked) -> String {
+    match tracked {
+        Tracked::Interface(name) => format!("interface {name}"),
+        Tracked::Script { command, .. } => format!("script {}", command.join(" ")),
+        Tracked::Datapath => "the packet path".into(),
+        Tracked::Service(name) => format!("service {name}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::vrrp::Tracked;
 
     fn tracking(weights: &[(i16, u32, u32)]) -> Tracking {
         let track = |&(weight, rise, fall)| Track { what: Tracked::Datapath, weight, rise, fall };

@@ -14,6 +14,12 @@ use rtnetlink::{
 
 use super::{Topology, netlink::Error, probe::address, requests::Requests};
 
+/// The prefix length of a single host's address.
+#[must_use]
+pub const fn host_length(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
 /// Gives links addresses and takes them away.
 pub struct Vips(Requests);
 
@@ -27,13 +33,13 @@ impl Vips {
     pub async fn add(&mut self, link: u32, vip: IpAddr, length: u8) -> Result<(), Error> {
         let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
         let message = address(link, vip, length, AddressScope::Universe);
-        self.0.change("add the address of a virtual router", flags, NewAddress(message)).await
+        self.0.change("add a virtual address", flags, NewAddress(message)).await
     }
 
     /// Takes an address from a link, which may not have it.
     pub async fn remove(&mut self, link: u32, vip: IpAddr, length: u8) -> Result<(), Error> {
         let message = address(link, vip, length, AddressScope::Universe);
-        let what = "remove the address of a virtual router";
+        let what = "remove a virtual address";
         match self.0.change(what, NLM_F_ACK, DelAddress(message)).await {
             Err(Error::Refused { cause, .. })
                 if matches!(cause.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) =>

@@ -17,7 +17,7 @@ use lb_userspace::{
     config::{self, Config, file},
     control::{Handle, Rejection, Request},
     events::Events,
-    speaker::message::{Router, View},
+    speaker::message::{Route, RouteState, Router, View},
     vrrp::{Cause, Counters, State},
 };
 use tempfile::TempDir;
@@ -121,6 +121,36 @@ fn view() -> View {
     View { routers: vec![router], rejected }
 }
 
+/// Routes, of which one is announced.
+fn routes() -> Vec<Route> {
+    let announced = Route {
+        name: "web".into(),
+        state: RouteState::Announced,
+        since: 1_790_000_000,
+        cause: "all that it needs is well".into(),
+        wanted: true,
+        interface: "lo".into(),
+        addresses: ["203.0.113.10", "2001:db8::10"].map(|it| it.parse().unwrap()).into(),
+        problems: Vec::new(),
+    };
+    let withdrawn = Route {
+        name: "dns".into(),
+        state: RouteState::Withdrawn,
+        cause: "service dns fails".into(),
+        addresses: vec!["203.0.113.53".parse().unwrap()],
+        problems: vec!["service dns fails".into(), "interface eth1 fails".into()],
+        ..announced.clone()
+    };
+    vec![announced, withdrawn]
+}
+
+fn announce(route: Option<&str>) -> Result<(), Rejection> {
+    match route {
+        None | Some("web" | "dns") => Ok(()),
+        Some(other) => Err(Rejection::NotFound(format!("there is no route `{other}`"))),
+    }
+}
+
 fn failover(router: Option<&str>) -> Result<(), Rejection> {
     match router {
         None | Some("web") => Ok(()),
@@ -161,6 +191,8 @@ impl Books {
             Request::Revert(_, answer) => drop(answer.send(self.apply(None))),
             Request::Routers(answer) => drop(answer.send(Ok(routers()))),
             Request::Failover(router, _, answer) => drop(answer.send(failover(router.as_deref()))),
+            Request::Routes(answer) => drop(answer.send(Ok(routes()))),
+            Request::Announce(route, _, _, answer) => drop(answer.send(announce(route.as_deref()))),
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
 use lb_userspace::{
     api::types::{Backend, Routers, Service, Stats, Status},
     events::{Entry, Page, Who},
+    speaker::message::{Route, RouteState},
 };
 
 use crate::{daemon::Daemon, good, json, lb, outcome, run};
@@ -69,6 +70,27 @@ web      0123456789abcdef  lb-2 (10.0.0.3)  fedcba9876543210  differs
     assert!(good(&daemon, &["failover", "web"]).starts_with("handed over"));
     let (code, _, stderr) = run(&daemon.socket(), &["failover", "wbe"]);
     assert_eq!((code, &*stderr), (1, "lb: there is no virtual router `wbe`\n"));
+}
+
+#[test]
+fn routes() {
+    let daemon = Daemon::start();
+    assert_eq!(
+        good(&daemon, &["route", "list"]),
+        "\
+ROUTE  STATE      SINCE                 INTERFACE  ADDRESSES                   WHY
+web    announced  2026-09-21T14:13:20Z  lo         203.0.113.10, 2001:db8::10  all that it needs is well
+dns    withdrawn  2026-09-21T14:13:20Z  lo         203.0.113.53                service dns fails
+dns: interface eth1 fails
+"
+    );
+    let routes: Vec<Route> = json(&daemon, &["route", "list"]);
+    assert_eq!(routes[1].state, RouteState::Withdrawn);
+    assert!(good(&daemon, &["route", "withdraw", "web"]).starts_with("withdrawn"));
+    assert!(good(&daemon, &["route", "withdraw"]).starts_with("withdrawn"));
+    assert!(good(&daemon, &["route", "announce", "dns"]).starts_with("announced as soon as"));
+    let (code, _, stderr) = run(&daemon.socket(), &["route", "withdraw", "wbe"]);
+    assert_eq!((code, &*stderr), (1, "lb: there is no route `wbe`\n"));
 }
 
 #[test]

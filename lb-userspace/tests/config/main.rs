@@ -1,6 +1,7 @@
 //! Configuration files as operators write them: good ones, and bad ones with what is said of them.
 
 mod mistakes;
+mod route;
 mod vrrp;
 
 use std::time::Duration;

@@ -34,6 +34,12 @@ name = "off"
 interface = "eth0"
 id = 52
 addresses = ["203.0.113.12"]
+[[route]]
+name = "gone"
+addresses = ["203.0.113.13"]
+[[route]]
+name = "stays"
+addresses = ["203.0.113.14"]
 "#;
 
 const NEW: &str = r#"
@@ -88,6 +94,15 @@ name = "same"
 interface = "eth0"
 id = 50
 addresses = ["203.0.113.9"]
+[[route]]
+name = "stays"
+addresses = ["203.0.113.14", "203.0.113.15"]
+[[route.track]]
+datapath = true
+[[route]]
+name = "new"
+interface = "vips"
+addresses = ["203.0.113.16", "2001:db8::16"]
 "#;
 
 fn config(text: &str) -> Config {
@@ -127,6 +142,9 @@ fn all_that_differs_is_said_once() {
         "- vrrp off: 203.0.113.12, id 52 on eth0, priority 100",
         "+ vrrp on: 2001:db8::10/64, 2001:db8::11, id 51 on eth1, priority 200",
         "~ vrrp out: changed in addresses, preempt, checksum, announce, track",
+        "- route gone: 203.0.113.13 on lo",
+        "~ route stays: changed in addresses, track",
+        "+ route new: 203.0.113.16, 2001:db8::16 on vips",
     ];
     assert_eq!(lines, expected);
     assert_eq!(diff(&config(NEW), &config(NEW)), []);

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use toml::de::DeValue;
-
+use super::track;
 use crate::config::{
-    document::{Reported, Table, all},
+    document::{Reported, Table},
     value::{self, Fault},
-    vrrp::{
-        Announce, Checksum, DEFAULT_PRIORITY, DEFAULT_REFRESH, Track, Tracked, VirtualAddress, Vrrp,
-    },
+    vrrp::{Announce, Checksum, DEFAULT_PRIORITY, DEFAULT_REFRESH, VirtualAddress, Vrrp},
 };
 
 pub(in crate::config) const VRRP: &[&str] = &[
@@ -31,20 +28,6 @@ pub(in crate::config) const VRRP: &[&str] = &[
     "track",
 ];
 pub(in crate::config) const ANNOUNCE: &[&str] = &["copies", "repeat_after", "refresh"];
-pub(in crate::config) const TRACK: &[&str] = &[
-    "interface",
-    "script",
-    "datapath",
-    "service",
-    "weight",
-    "rise",
-    "fall",
-    "interval",
-    "timeout",
-];
-
-/// Those keys of a track that only a script has.
-const OF_SCRIPTS: &[&str] = &["interval", "timeout"];
 
 /// Reads the table.
 pub(super) fn vrrp(table: &Table<'_>) -> Result<Vrrp, Reported> {
@@ -63,9 +46,7 @@ pub(super) fn vrrp(table: &Table<'_>) -> Result<Vrrp, Reported> {
     let checksum = table.or("checksum", Checksum::Auto, value::vrrp::checksum);
     let group = table.optional("group", value::text);
     let announce = table.table("announce", ANNOUNCE).and_then(|table| announce(&table));
-    let tracks = table
-        .tables("track", TRACK)
-        .and_then(|tracks| all(tracks.into_iter().map(|table| track(&table?))));
+    let tracks = track::tracks(table, track::OF_ROUTERS, "[[vrrp.track]]");
     Ok(Vrrp {
         name: name?,
         interface: interface?,
@@ -94,15 +75,6 @@ fn addresses(table: &Table<'_>) -> Result<Vec<VirtualAddress>, Reported> {
     Err(table.fault("addresses", fault))
 }
 
-/// Puts what breaks no rule in place of the services that tracks name.
-pub(super) fn without_services(vrrp: &mut Vrrp) {
-    for track in &mut vrrp.tracks {
-        if let Tracked::Service(_) = track.what {
-            track.what = Tracked::Datapath;
-        }
-    }
-}
-
 fn announce(table: &Table<'_>) -> Result<Announce, Reported> {
     let defaults = Announce::default();
     let copies = table.or("copies", defaults.copies, value::vrrp::copies);
@@ -110,63 +82,4 @@ fn announce(table: &Table<'_>) -> Result<Announce, Reported> {
     let refresh = table.or("refresh", DEFAULT_REFRESH, value::duration);
     let refresh = Some(refresh?).filter(|it| !it.is_zero());
     Ok(Announce { copies: copies?, repeat_after: repeat_after?, refresh })
-}
-
-fn track(table: &Table<'_>) -> Result<Track, Reported> {
-    let what = tracked(table);
-    let misplaced = misplaced(table);
-    let weight = table.or("weight", 0, value::vrrp::track_weight);
-    let rise = table.or("rise", 1, value::count);
-    let fall = table.or("fall", 1, value::count);
-    misplaced?;
-    Ok(Track { what: what?, weight: weight?, rise: rise?, fall: fall? })
-}
-
-/// One of the keys that say what is tracked.
-fn tracked(table: &Table<'_>) -> Result<Tracked, Reported> {
-    let read = [
-        (
-            "interface",
-            table.optional("interface", value::text).map(|it| it.map(Tracked::Interface)),
-        ),
-        ("script", script(table)),
-        ("datapath", table.optional("datapath", datapath)),
-        ("service", table.optional("service", value::text).map(|it| it.map(Tracked::Service))),
-    ];
-    let mut found = read.into_iter().filter_map(|(key, what)| Some((key, what.transpose()?)));
-    let Some((key, mut what)) = found.next() else {
-        let remedy = "add `interface = \"eth1\"`, or `script`, `datapath` or `service`";
-        return Err(table.fault("interface", Fault::new("missing", remedy)));
-    };
-    for (other, _) in found {
-        let remedy = "keep one of them, and make another [[vrrp.track]] of the other";
-        let fault = Fault::new(format!("`{key}` is there as well"), remedy);
-        what = Err(table.fault(other, fault));
-    }
-    what
-}
-
-fn script(table: &Table<'_>) -> Result<Option<Tracked>, Reported> {
-    if !table.has("script") {
-        return Ok(None);
-    }
-    let command = table.list("script", value::text);
-    let interval = table.or("interval", Duration::from_secs(1), value::duration);
-    let timeout = table.or("timeout", Duration::from_millis(500), value::duration);
-    Ok(Some(Tracked::Script { command: command?, interval: interval?, timeout: timeout? }))
-}
-
-/// Notes the keys that only a script has, if there is none.
-fn misplaced(table: &Table<'_>) -> Result<(), Reported> {
-    let mut result = Ok(());
-    for key in OF_SCRIPTS.iter().filter(|key| table.has(key) && !table.has("script")) {
-        let fault = Fault::new("only a script has it", "remove it, or track a `script`");
-        result = Err(table.fault(key, fault));
-    }
-    result
-}
-
-fn datapath(value: &DeValue<'_>) -> Result<Tracked, Fault> {
-    let nothing = || Fault::new("`false` tracks nothing", "write `true`, or remove the track");
-    value::boolean(value)?.then_some(Tracked::Datapath).ok_or_else(nothing)
 }

@@ -30,6 +30,12 @@ fn block(config: &Config, block: Prefix) -> Vec<Problem> {
             router.addresses.iter().filter_map(taken).map(|it| self::taken(&block, it, &whose)),
         );
     }
+    for route in &config.routes {
+        let taken = |it: &&IpAddr| block.contains(&(**it).into());
+        let whose = format!("the route `{}`", route.name);
+        let addresses = route.addresses.iter().filter(taken);
+        problems.extend(addresses.map(|it| self::taken(&block, *it, &whose)));
+    }
     for service in &config.services {
         let Service { name, vip, .. } = service;
         if block.contains(&(*vip).into()) {

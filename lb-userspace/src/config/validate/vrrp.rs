@@ -1,7 +1,6 @@
 //! The rules of virtual routers.
 
 mod several;
-mod track;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -15,6 +14,7 @@ use super::{
     node::interface,
     repeated,
     service::{host, named},
+    track,
 };
 use crate::{
     config::vrrp::{Announce, Checksum, OWNER, Track, VirtualAddress, Vrrp},
@@ -27,7 +27,7 @@ const REFRESH_MIN: Duration = Duration::from_secs(1);
 const REFRESH_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// A rule that is broken: the key within the virtual router, what is wrong, what to do.
-type Broken = (String, String, String);
+pub(super) type Broken = (String, String, String);
 
 /// The rules within one.
 pub(super) fn check(index: usize, router: &Vrrp) -> Vec<Problem> {
@@ -45,14 +45,15 @@ pub(super) fn check(index: usize, router: &Vrrp) -> Vec<Problem> {
     let broken = broken.chain(owner(router)).chain(self::announce(*announce));
     problems
         .extend(broken.map(|(name, message, remedy)| Problem::new(key(&name), message, remedy)));
-    for (position, track) in tracks.iter().enumerate() {
-        let earlier = tracks.iter().take(position).any(|it| it.what == track.what);
-        problems.extend(track::check(&key(&format!("track[{position}]")), track, earlier));
-    }
+    problems.extend(track::check(key, tracks));
     problems
 }
 
-fn say(key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Broken {
+pub(super) fn say(
+    key: impl Into<String>,
+    message: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Broken {
     (key.into(), message.into(), remedy.into())
 }
 
@@ -210,11 +211,11 @@ fn on_link(key: impl FnOnce() -> String, address: IpAddr) -> Option<Problem> {
     }
 }
 
-fn at_most(key: &str, span: Duration) -> Option<Broken> {
+pub(super) fn at_most(key: &str, span: Duration) -> Option<Broken> {
     let too_long = span > SPAN_MAX;
     too_long.then(|| say(key, format!("{} is too long", spell(span)), "use at most \"1h\""))
 }
 
-fn spell(span: Duration) -> String {
+pub(super) fn spell(span: Duration) -> String {
     humantime::format_duration(span).to_string()
 }

@@ -1,4 +1,4 @@
-//! What the VRRP speaker is told.
+//! What the speaker is told.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -6,15 +6,30 @@ use super::State;
 use crate::{
     api::types::Interface,
     cluster::{Own, Rings},
-    config::{Service, Vrrp},
+    config::{Admin, Service},
     dataplane::{Dataplane, Trials},
-    speaker::message::Report,
+    health::TargetKey,
+    speaker::message::{Duties, Report},
 };
 
 impl<D: Dataplane> State<D> {
-    /// What to speak VRRP for.
-    pub fn routers(&self) -> Vec<Vrrp> {
-        self.config.vrrp.clone()
+    /// What it is there for.
+    pub fn duties(&self) -> Duties {
+        Duties { routers: self.config.vrrp.clone(), routes: self.config.routes.clone() }
+    }
+
+    /// Whether a service has a backend that takes connections; `None` if that depends on checks that have
+    /// not ended yet.
+    fn is_served(&self, service: &Service) -> Option<bool> {
+        let mut backends = service.backends.iter().filter(|it| it.admin == Admin::Ready);
+        let is_found_up = |backend| {
+            let found = self.health.get(&TargetKey::of(service, backend));
+            found.is_some_and(|it| it.up)
+        };
+        if self.strength(service).up == 0 {
+            return Some(false);
+        }
+        (service.check.is_none() || backends.any(is_found_up)).then_some(true)
     }
 
     /// The rings that the other nodes should have as well: of the services whose VIPs can move there.
@@ -42,11 +57,8 @@ impl<D: Dataplane + Trials> State<D> {
             tracing::error!("the packet path takes no packet: {error}");
             false
         });
-        let healthy = |service| self.strength(service).up > 0;
         let services = self.config.services.iter();
-        Report {
-            datapath: takes && attached.iter().all(is_there),
-            services: services.map(|it| (it.name.clone(), healthy(it))).collect(),
-        }
+        let served = services.filter_map(|it| Some((it.name.clone(), self.is_served(it)?)));
+        Report { datapath: takes && attached.iter().all(is_there), services: served.collect() }
     }
 }

@@ -2,6 +2,7 @@
 
 mod checks;
 mod node;
+mod route;
 mod service;
 mod vrrp;
 
@@ -12,9 +13,9 @@ pub(crate) struct Case(pub(crate) &'static [&'static str], pub(crate) &'static [
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
-    [SYNTAX, KEYS_AND_TYPES, node::RULES, service::RULES, checks::CHECKS, vrrp::KEYS, vrrp::RULES]
-        .into_iter()
-        .flatten()
+    let of_services = [node::RULES, service::RULES, checks::CHECKS];
+    let of_addresses = [vrrp::KEYS, vrrp::RULES, route::CASES];
+    [SYNTAX, KEYS_AND_TYPES].into_iter().chain(of_services).chain(of_addresses).flatten()
 }
 
 const SYNTAX: &[Case] = &[
@@ -44,7 +45,7 @@ const KEYS_AND_TYPES: &[Case] = &[
     Case(
         &["[nod]\n", NODE],
         &["1: nod: unknown key; did you mean `node`? Known here: node, limits, answers, \
-         firewall, service, vrrp"],
+         firewall, service, vrrp, route"],
     ),
     Case(
         &[NODE, "color = 'red'\n"],

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Problem, repeated};
 use crate::config::{
-    Config, Service,
-    vrrp::{Tracked, VirtualAddress, Vrrp},
+    Config,
+    vrrp::{VirtualAddress, Vrrp},
 };
 
 pub(in crate::config::validate) fn check(config: &Config) -> Vec<Problem> {
@@ -13,7 +13,6 @@ pub(in crate::config::validate) fn check(config: &Config) -> Vec<Problem> {
     let mut problems = names(routers);
     problems.extend(numbers(routers));
     problems.extend(addresses(routers));
-    problems.extend(unknown_services(config));
     problems
 }
 
@@ -59,34 +58,6 @@ fn addresses(routers: &[Vrrp]) -> Vec<Problem> {
     problems
 }
 
-/// What the services of tracks are called, with the keys.
-fn tracked_services(config: &Config) -> impl Iterator<Item = (String, &str)> {
-    let routers = config.vrrp.iter().enumerate();
-    routers.flat_map(|(index, router)| {
-        let tracks = router.tracks.iter().enumerate();
-        tracks.filter_map(move |(place, track)| match &track.what {
-            Tracked::Service(name) => {
-                Some((format!("vrrp[{index}].track[{place}].service"), name.as_str()))
-            }
-            Tracked::Interface(_) | Tracked::Script { .. } | Tracked::Datapath => None,
-        })
-    })
-}
-
-fn find<'a>(config: &'a Config, name: &str) -> Option<&'a Service> {
-    config.services.iter().find(|it| it.name == name)
-}
-
-fn unknown_services(config: &Config) -> Vec<Problem> {
-    tracked_services(config)
-        .filter(|(_, name)| find(config, name).is_none())
-        .map(|(key, name)| {
-            let message = format!("there is no service `{}`", name.escape_debug());
-            Problem::new(key, message, "use the name of a [[service]]")
-        })
-        .collect()
-}
-
 /// What is allowed, but probably not meant.
 pub(in crate::config::validate) fn warnings(config: &Config) -> Vec<Problem> {
     let mut warnings = Vec::new();
@@ -110,12 +81,5 @@ pub(in crate::config::validate) fn warnings(config: &Config) -> Vec<Problem> {
             ));
         }
     }
-    let unchecked = tracked_services(config).filter(|(_, name)| {
-        find(config, name).is_some_and(|it| it.check.is_none() && it.agent.is_none())
-    });
-    warnings.extend(unchecked.map(|(key, name)| {
-        let message = format!("`{name}` has no check: all its backends count as healthy, always");
-        Problem::new(key, message, "add a [service.check]")
-    }));
     warnings
 }
