@@ -5,8 +5,10 @@ use std::time::Duration;
 use lb_tests::node::Node;
 use lb_userspace::{api::types::Routers, cluster::Ring};
 
-use super::failover::{machines, pair, serve};
+use super::pair::{machines, serve, vrrp_pair};
 
+/// Between two adverts, in milliseconds.
+const INTERVAL: u64 = 100;
 /// A node waits for 5 s until it has heard all of another, and for 10 s more until a difference is no change
 /// under way.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,7 +41,7 @@ fn wait_for(nodes: [&Node<'_>; 2], services: &[&str]) {
 fn rings_that_differ_are_told_by_both_nodes_until_they_agree() {
     let (site, second) = machines(3);
     let _servers = serve(&site);
-    let (first, other) = pair(&site, &second, "");
+    let (first, other) = vrrp_pair(&site, &second, INTERVAL, "");
     wait_for([&first, &other], &[]);
     println!("{}", first.order(&["vrrp"]).unwrap());
 

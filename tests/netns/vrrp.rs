@@ -7,6 +7,8 @@ use lb_tests::{
 };
 use lb_userspace::{speaker::message::View, vrrp::State};
 
+use super::pair::holds;
+
 /// A way of speaking: the names and addresses of its virtual router, and the keys of either side.
 struct Kind {
     name: &'static str,
@@ -94,13 +96,6 @@ fn keepalived(kinds: &[Kind], priority: u8) -> String {
         .unwrap();
     }
     config
-}
-
-/// Whether a machine has an address.
-fn holds(machine: &Netns, address: &str) -> bool {
-    let mut ip = machine.command("ip");
-    let shown = output(ip.args(["-o", "addr", "show", "to", address])).unwrap();
-    !shown.stdout.is_empty()
 }
 
 /// Waits until one machine has all addresses, and the other none.

@@ -4,6 +4,7 @@
 //! crashed run left behind is removed by [`cleanup`].
 
 pub mod agent;
+pub mod bird;
 pub mod case;
 pub mod cleanup;
 pub mod config;

@@ -128,12 +128,12 @@ impl<D: Dataplane + Counters> State<D> {
             return (Health::Unchecked, "the service has no check".into());
         }
         match self.health.get(key) {
-            Some(Finding { up: true, parts, reason }) if *parts < FULL => {
+            Some(Finding { up: true, parts, reason, .. }) if *parts < FULL => {
                 let reason = format!("{reason}; slow start: {parts} of {FULL} parts of its weight");
                 (Health::Up, reason)
             }
-            Some(Finding { up: true, parts: _, reason }) => (Health::Up, reason.clone()),
-            Some(Finding { up: false, parts: _, reason }) => (Health::Down, reason.clone()),
+            Some(Finding { up: true, reason, .. }) => (Health::Up, reason.clone()),
+            Some(Finding { up: false, reason, .. }) => (Health::Down, reason.clone()),
             None => (Health::Up, "not checked yet".into()),
         }
     }

@@ -91,7 +91,7 @@ mod tests {
         let finding = |backend: &Backend| {
             let up = up.contains(&backend.name.as_str());
             let key = TargetKey::of(&service, backend);
-            (key, crate::health::Finding { up, parts: 10, reason: String::new() })
+            (key, crate::health::Finding { up, confirmed: true, parts: 10, reason: String::new() })
         };
         let health: View = service.backends.iter().map(finding).collect();
         usage(&service, strength(&service, &health, &agent::View::new()))

@@ -66,6 +66,9 @@ pub type Targets = BTreeMap<TargetKey, Target>;
 pub struct Finding {
     /// Whether it may take connections.
     pub up: bool,
+    /// Whether a check has said so; otherwise it is what was believed before, and none has contradicted it
+    /// often enough.
+    pub confirmed: bool,
     /// How many parts of its weight it has, of [`FULL`]: fewer for a while after it came back.
     pub parts: u8,
     /// Why, in the last check's words.
@@ -76,7 +79,8 @@ impl Finding {
     /// What is believed of a target before its first results.
     #[must_use]
     pub fn expected(target: &Target) -> Self {
-        Self { up: target.initially_up, parts: FULL, reason: "not checked yet".into() }
+        let up = target.initially_up;
+        Self { up, confirmed: false, parts: FULL, reason: "not checked yet".into() }
     }
 }
 

@@ -122,6 +122,7 @@ impl Machine {
         let Outcome { ok, mut reason } = outcome;
         if ok == self.finding.up {
             self.contrary = 0;
+            self.finding.confirmed = true;
         } else {
             if self.contrary == 0 {
                 self.contrary_since = now;
@@ -173,6 +174,7 @@ impl Machine {
     fn flip(&mut self, now: Instant) {
         self.contrary = 0;
         self.finding.up = !self.finding.up;
+        self.finding.confirmed = true;
         if self.finding.up {
             self.damper.rose(now);
             self.ramp = Ramp::begin(self.slow_start, now);

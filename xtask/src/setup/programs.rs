@@ -18,6 +18,7 @@ const PROGRAMS: &[Program] = &[
     program("mariadb-install-db", "mariadb-server-core", "makes a database"),
     program("my_print_defaults", "mariadb-client-core", "is called by mariadb-install-db"),
     program("keepalived", "keepalived", "speaks VRRP with nodes"),
+    program("bird", "bird2", "announces the VIPs of nodes by BGP"),
     program("haproxy", "haproxy", "is what lb is compared with"),
     program("wrk", "wrk", "puts web servers under load"),
     program("curl", "curl", "serves as the clients"),

@@ -41,7 +41,7 @@ impl<D: Dataplane> State<D> {
     pub(super) fn note_health(&self, before: &View) {
         for (service, backend, key) in self.checked() {
             let [was, is] = [before, &self.health].map(|view| view.get(&key));
-            if let (Some(was), Some(Finding { up, reason, parts: _ })) = (was, is)
+            if let (Some(was), Some(Finding { up, reason, .. })) = (was, is)
                 && was.up != *up
             {
                 let kind = if *up { Kind::Up } else { Kind::Down };

@@ -111,7 +111,12 @@ impl<D: Dataplane> State<D> {
         let mut health = Arc::unwrap_or_clone(self.health.clone());
         for service in config.services.iter().filter(|service| service.check.is_some()) {
             for backend in &service.backends {
-                let up = Finding { up: true, parts: crate::health::FULL, reason: String::new() };
+                let up = Finding {
+                    up: true,
+                    confirmed: false,
+                    parts: crate::health::FULL,
+                    reason: String::new(),
+                };
                 let _ = health.entry(TargetKey::of(service, backend)).or_insert(up);
             }
         }

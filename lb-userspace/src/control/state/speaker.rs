@@ -24,7 +24,7 @@ impl<D: Dataplane> State<D> {
         let mut backends = service.backends.iter().filter(|it| it.admin == Admin::Ready);
         let is_found_up = |backend| {
             let found = self.health.get(&TargetKey::of(service, backend));
-            found.is_some_and(|it| it.up)
+            found.is_some_and(|it| it.up && it.confirmed)
         };
         if self.strength(service).up == 0 {
             return Some(false);

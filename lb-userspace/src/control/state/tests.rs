@@ -79,7 +79,7 @@ fn key(backend: [u8; 4]) -> TargetKey {
 }
 
 fn finding(up: bool) -> Finding {
-    Finding { up, parts: health::FULL, reason: "by the test".into() }
+    Finding { up, confirmed: true, parts: health::FULL, reason: "by the test".into() }
 }
 
 fn view(findings: &[([u8; 4], bool)]) -> Arc<View> {

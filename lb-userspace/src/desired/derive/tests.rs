@@ -179,7 +179,9 @@ fn pool_with(
         (key(host), said)
     };
     let agents = &lines.iter().map(said).collect();
-    let finding = |&(host, up, parts)| (key(host), Finding { up, parts, reason: String::new() });
+    let finding = |&(host, up, parts)| {
+        (key(host), Finding { up, confirmed: true, parts, reason: String::new() })
+    };
     let health: View = health.iter().map(finding).collect();
     let (last_hops, leaving) = (&LastHops::default(), &Leaving::new());
     let (health, topology) = (&health, &topology());

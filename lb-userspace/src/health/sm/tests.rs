@@ -39,7 +39,7 @@ fn check(rise: u32, fall: u32) -> Check {
 }
 
 fn unchecked(up: bool) -> Finding {
-    Finding { up, parts: FULL, reason: "not checked yet".into() }
+    Finding { up, confirmed: false, parts: FULL, reason: "not checked yet".into() }
 }
 
 fn outcome(ok: bool) -> Outcome {
@@ -81,10 +81,26 @@ fn changes_are_told_apart() {
     assert_eq!(machine.finished(outcome(true), now), Change::Reason);
     assert_eq!(machine.finished(outcome(true), now), Change::None);
     assert_eq!(machine.finished(outcome(false), now), Change::Reason);
-    assert_eq!(*machine.finding(), Finding { reason: "broken".into(), ..unchecked(true) });
+    let broken = |up| Finding { confirmed: true, reason: "broken".into(), ..unchecked(up) };
+    assert_eq!(*machine.finding(), broken(true));
     assert_eq!(machine.finished(outcome(false), now), Change::Health);
-    assert_eq!(*machine.finding(), Finding { reason: "broken".into(), ..unchecked(false) });
+    assert_eq!(*machine.finding(), broken(false));
     assert_eq!(machine.finished(outcome(false), now), Change::None);
+}
+
+#[test]
+fn what_is_believed_is_confirmed_by_a_check_that_agrees_or_by_enough_that_do_not() {
+    let now = Instant::now();
+    let machine = |up| Machine::new(&key(1), &check(2, 2), unchecked(up), now);
+    for up in [true, false] {
+        let (mut agreed, mut contradicted) = (machine(up), machine(up));
+        let _change = agreed.finished(outcome(up), now);
+        assert!(agreed.finding().confirmed);
+        let _change = contradicted.finished(outcome(!up), now);
+        assert!(!contradicted.finding().confirmed);
+        let _change = contradicted.finished(outcome(!up), now);
+        assert!(contradicted.finding().confirmed);
+    }
 }
 
 #[test]

@@ -132,7 +132,8 @@ async fn before_the_first_results_it_says_what_it_was_told() {
     let told = Targets::from([(key(1), target(true)), (key(2), target(false))]);
     let bench = Bench::new(Arc::new(told), Duration::ZERO);
     for (host, up) in [(1, true), (2, false)] {
-        let expected = Finding { up, parts: FULL, reason: "not checked yet".into() };
+        let expected =
+            Finding { up, confirmed: false, parts: FULL, reason: "not checked yet".into() };
         assert_eq!(bench.view.borrow()[&key(host)], expected);
     }
 }
