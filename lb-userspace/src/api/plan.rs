@@ -73,3 +73,10 @@ pub struct Ring {
     /// The connections that are remembered of the service, as of the last sweep.
     pub connections: u32,
 }
+
+/// How many there are, in words.
+#[must_use]
+pub fn count(differences: &[Difference]) -> String {
+    let number = differences.len();
+    if number == 1 { "1 difference".into() } else { format!("{number} differences") }
+}

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{Rejection, Request, state::State};
 use crate::{
     api::{
-        plan::{File, Plan, Saved},
+        plan::{self, File, Plan, Saved},
         types::{Admin, Changed, Interface, Stats, Status},
     },
     cluster,
@@ -232,7 +232,7 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
         let path = self.own_file()?.to_owned();
         let differences = self.state.save(&path)?;
         let saved = Saved { file: path.display().to_string(), differences };
-        let cause = format!("{}: {} differences", saved.file, saved.differences.len());
+        let cause = format!("{}: {}", saved.file, plan::count(&saved.differences));
         self.state.events().note(Event::new(Kind::Saved, cause).by(who));
         Ok(saved)
     }

@@ -3,17 +3,25 @@
 use std::time::Duration;
 
 use super::{Event, Events, Kind, Who};
-use crate::api::{plan::Plan, types::Change};
+use crate::api::{
+    plan::{self, Difference, Plan},
+    types::Change,
+};
 
 impl Events {
     /// Notes another configuration: the file, and each thing that differs.
-    pub fn note_plan(&self, kind: Kind, plan: &Plan, who: &Who) {
-        let Plan { file, differences, rings: _, cut, forgotten, warnings } = plan;
-        let number = differences.len();
-        self.note(Event::new(kind, format!("{file}: {number} differences")).by(who));
-        let differences = differences.iter().map(|it| format!("{}: {}", it.subject, it.detail));
-        let notes = cut.iter().chain(forgotten).chain(warnings).cloned();
-        for cause in differences.chain(notes) {
+    pub fn note_plan(&self, kind: Kind, made: &Plan, who: &Who) {
+        let Plan { file, differences, rings: _, cut, forgotten, warnings } = made;
+        self.note(Event::new(kind, format!("{file}: {}", plan::count(differences))).by(who));
+        for Difference { kind, subject, detail } in differences {
+            let kind = match kind {
+                plan::Kind::Added => Kind::Added,
+                plan::Kind::Changed => Kind::Changed,
+                plan::Kind::Removed => Kind::Removed,
+            };
+            self.note(Event::new(kind, format!("{subject}: {detail}")).by(who));
+        }
+        for cause in cut.iter().chain(forgotten).chain(warnings) {
             self.note(Event::new(Kind::Changed, cause).by(who));
         }
     }

@@ -186,9 +186,9 @@ kinds! {
     Panic = "panic", Warn;
     /// A service uses its sorry backend alone.
     Sorry = "sorry", Warn;
-    /// A backend was added.
+    /// A backend was added, or something else by a file.
     Added = "added", Info;
-    /// A backend was removed; its connections go on.
+    /// A backend was removed, whose connections go on, or something else by a file.
     Removed = "removed", Info;
     /// A backend has another weight.
     Weight = "weight", Info;

@@ -87,3 +87,35 @@ async fn a_wait_ends_with_an_event_of_the_service_or_with_its_time() {
     assert_eq!((numbers(&page), page.last), (vec![], 3));
     assert_eq!(begun.elapsed(), Duration::from_secs(5));
 }
+
+#[test]
+fn what_a_file_changes_is_said_thing_by_thing() {
+    use crate::api::plan::{Difference, Kind as How, Plan};
+    let difference = |kind, subject: &str| Difference {
+        kind,
+        subject: subject.into(),
+        detail: "203.0.113.12 on lo".into(),
+    };
+    let plan = |differences| Plan {
+        file: "lb.toml".into(),
+        differences,
+        rings: Vec::new(),
+        cut: Vec::new(),
+        forgotten: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let events = Events::default();
+    events.note_plan(Kind::Applied, &plan(vec![difference(How::Removed, "route off")]), &Who::lb());
+    let more = vec![difference(How::Added, "route on"), difference(How::Changed, "route web")];
+    events.note_plan(Kind::Applied, &plan(more), &Who::lb());
+    let page = events.page(&since(0));
+    let told: Vec<_> = page.events.iter().map(|entry| entry.event.to_string()).collect();
+    let expected = [
+        "applied: lb.toml: 1 difference",
+        "removed: route off: 203.0.113.12 on lo",
+        "applied: lb.toml: 2 differences",
+        "added: route on: 203.0.113.12 on lo",
+        "changed: route web: 203.0.113.12 on lo",
+    ];
+    assert_eq!(told, expected);
+}
