@@ -6,7 +6,7 @@ use std::{fs, io, path::Path};
 use serde::Serialize;
 
 use crate::{
-    config::Node,
+    config::Config,
     dataplane::kernel::pins,
     preflight, speaker,
     topology::{netlink, probe},
@@ -23,6 +23,8 @@ pub struct Detached {
     pub probe_link: bool,
     /// Whether there was a VRRP speaker.
     pub vrrp: bool,
+    /// The addresses of virtual routers and routes that a speaker which was killed had left.
+    pub addresses: usize,
     /// Neighbours that the kernel kept resolved for the node.
     pub neighbours: usize,
 }
@@ -33,16 +35,16 @@ pub struct Detached {
 /// # Errors
 ///
 /// Nothing has been touched while a daemon runs.
-pub async fn run(node: &Node) -> anyhow::Result<Detached> {
+pub async fn run(config: &Config) -> anyhow::Result<Detached> {
+    let node = &config.node;
     let dir = &node.pin_dir;
     let socket = node.speaker_socket();
-    let resign = || speaker::client::resign(&socket).map_err(failed("speak to", &socket));
     if !dir.try_exists().map_err(failed("look into", dir))? {
-        let vrrp = resign()?;
-        return Ok(Detached { vrrp, ..Detached::default() });
+        let (vrrp, addresses) = give_up(config, &socket).await?;
+        return Ok(Detached { vrrp, addresses, ..Detached::default() });
     }
     let _lock = preflight::lock(node)?;
-    let vrrp = resign()?;
+    let (vrrp, addresses) = give_up(config, &socket).await?;
     let mut interfaces = pins::interfaces(dir)?;
     let links = interfaces.len();
     interfaces.retain(|name| name != probe::FAR);
@@ -56,7 +58,16 @@ pub async fn run(node: &Node) -> anyhow::Result<Detached> {
     }
     // Whatever else somebody keeps there stays.
     let _not_empty = fs::remove_dir(&node.runtime_dir);
-    Ok(Detached { maps: pinned - links, interfaces, probe_link, vrrp, neighbours })
+    Ok(Detached { maps: pinned - links, interfaces, probe_link, vrrp, addresses, neighbours })
+}
+
+/// Ends the speaker, which takes its addresses with it; without one, takes those that are left. Gives whether
+/// there was one, and how many were left.
+async fn give_up(config: &Config, socket: &Path) -> anyhow::Result<(bool, usize)> {
+    if speaker::client::resign(socket).map_err(failed("speak to", socket))? {
+        return Ok((true, 0));
+    }
+    Ok((false, speaker::leftovers::clear(config).await?))
 }
 
 fn remove(file: &Path) -> anyhow::Result<()> {

@@ -9,15 +9,16 @@ use crate::{
 };
 
 pub(super) fn detach(config: Option<&Path>, output: Output) -> Result<(), Error> {
-    let node = config.map_or_else(file::embedded, file::load)?.config.node;
+    let config = config.map_or_else(file::embedded, file::load)?.config;
     block_on(async {
-        let detached = detach::run(&node).await.map_err(Error::Node)?;
+        let detached = detach::run(&config).await.map_err(Error::Node)?;
         output.show(&detached, text)
     })
 }
 
-fn text(Detached { interfaces, maps, probe_link, vrrp, neighbours }: &Detached) -> String {
-    if interfaces.is_empty() && *maps == 0 && !probe_link && !vrrp {
+fn text(detached: &Detached) -> String {
+    let Detached { interfaces, maps, probe_link, vrrp, addresses, neighbours } = detached;
+    if interfaces.is_empty() && *maps == 0 && !probe_link && !vrrp && *addresses == 0 {
         return "nothing was attached\n".into();
     }
     let from = match interfaces.as_slice() {
@@ -25,8 +26,13 @@ fn text(Detached { interfaces, maps, probe_link, vrrp, neighbours }: &Detached) 
         interfaces => format!("detached from {}", interfaces.join(", ")),
     };
     let link = if *probe_link { ", the probe link removed" } else { "" };
-    let link = if *vrrp { format!("{link}, VRRP resigned") } else { link.into() };
-    format!("{from}; {maps} maps removed{link}, {neighbours} neighbours released\n")
+    let speaker = if *vrrp { ", VRRP resigned" } else { "" };
+    let left = match addresses {
+        0 => String::new(),
+        1 => ", 1 address taken away".into(),
+        several => format!(", {several} addresses taken away"),
+    };
+    format!("{from}; {maps} maps removed{link}{speaker}{left}, {neighbours} neighbours released\n")
 }
 
 #[cfg(test)]
@@ -40,6 +46,7 @@ mod tests {
             maps: 19,
             probe_link: false,
             vrrp: false,
+            addresses: 0,
             neighbours: 4,
         };
         assert_eq!(
@@ -47,8 +54,13 @@ mod tests {
             "detached from eth0, eth1; 19 maps removed, 4 neighbours released\n"
         );
         assert_eq!(
-            text(&Detached { probe_link: true, ..some }),
+            text(&Detached { probe_link: true, ..some.clone() }),
             "detached from eth0, eth1; 19 maps removed, the probe link removed, 4 neighbours \
+             released\n"
+        );
+        assert_eq!(
+            text(&Detached { addresses: 2, ..some }),
+            "detached from eth0, eth1; 19 maps removed, 2 addresses taken away, 4 neighbours \
              released\n"
         );
         assert_eq!(text(&Detached::default()), "nothing was attached\n");

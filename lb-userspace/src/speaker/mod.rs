@@ -14,6 +14,7 @@
 pub mod client;
 mod ears;
 mod engine;
+pub mod leftovers;
 mod legacy;
 mod member;
 pub mod message;

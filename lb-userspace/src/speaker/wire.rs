@@ -222,7 +222,7 @@ fn forwards() -> bool {
 }
 
 /// At most 15 characters, as the kernel has it.
-fn virtual_link(config: &Vrrp, index: u32) -> String {
+pub(super) fn virtual_link(config: &Vrrp, index: u32) -> String {
     let family = if config.is_ipv4() { 4 } else { 6 };
     format!("vrrp{family}.{index}.{}", config.id)
 }
