@@ -64,8 +64,9 @@ fn a_split_brain_ends_with_the_better_master_and_breaks_nothing() {
     wait_for(&other, State::Backup);
     wait_for(&first, State::Master);
     wait_for_neighbour(&site, &mac(&site.lb));
-    wait_for_event(&first, "split-brain", "10.0.0.3 is master as well, with priority 100");
-    wait_for_event(&first, "split-healed", "10.0.0.3 is not master any more");
+    // Both are of one group: the other node may give both up at the first's word in one of them.
+    wait_for_event(&first, "split-brain", "is master as well, with priority 100");
+    wait_for_event(&first, "split-healed", "is not master any more");
     super::soon("nobody is a rival any more", || {
         let routers = view(&first)?;
         if routers.values().all(|it| it.peer.is_none()) {
@@ -74,10 +75,9 @@ fn a_split_brain_ends_with_the_better_master_and_breaks_nothing() {
             Err(format!("{routers:?}"))
         }
     });
-    for (name, router) in view(&first).unwrap() {
-        assert!(router.counters.rivals > 0, "{name}: {router:?}");
-        assert_eq!(router.counters.left_master, 0, "{name}");
-    }
+    let routers = view(&first).unwrap();
+    assert!(routers.values().any(|it| it.counters.rivals > 0), "{routers:?}");
+    assert!(routers.values().all(|it| it.counters.left_master == 0), "{routers:?}");
     for Vip { address, .. } in vips() {
         assert!(holds(&site.lb, &address.to_string()));
         assert!(!holds(&second.netns, &address.to_string()));
