@@ -1,7 +1,7 @@
 //! The task that tells other nodes of this one's rings, and hears of theirs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     hash::{BuildHasher as _, Hasher as _, RandomState},
     io,
     net::IpAddr,
@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     Rings, View,
     book::{Book, Note},
-    message::{decode, encode},
+    message::{PORT, decode, encode},
     socket::{Datagram, Receiver, Sender},
 };
 use crate::{
@@ -63,7 +63,7 @@ pub fn spawn(wishes: Wishes, events: Events) -> watch::Receiver<View> {
         receivers: BTreeMap::new(),
         tasks: JoinSet::new(),
         senders: BTreeMap::new(),
-        failure: None,
+        failures: Vec::new(),
     };
     drop(tokio::spawn(exchange.run(hearing)));
     view
@@ -71,6 +71,12 @@ pub fn spawn(wishes: Wishes, events: Events) -> watch::Receiver<View> {
 
 /// An interface, its index, and whether it is about IPv4.
 type Ear = (String, u32, bool);
+/// An interface, its index, and where datagrams come from.
+type Mouth = (String, u32, IpAddr);
+
+fn mouth((router, Place { index, source, .. }): &(&Vrrp, Place)) -> Mouth {
+    (router.interface.clone(), *index, *source)
+}
 
 struct Exchange {
     wishes: Wishes,
@@ -82,10 +88,9 @@ struct Exchange {
     book: Book,
     receivers: BTreeMap<Ear, tokio::task::AbortHandle>,
     tasks: JoinSet<()>,
-    /// By interface and place.
-    senders: BTreeMap<(String, u32, IpAddr), Sender>,
+    senders: BTreeMap<Mouth, Sender>,
     /// What the log was told last.
-    failure: Option<String>,
+    failures: Vec<String>,
 }
 
 impl Exchange {
@@ -123,8 +128,8 @@ impl Exchange {
         }
     }
 
-    /// Tells all others of this node's rings, by the links as they are now.
-    fn say(&mut self) -> io::Result<()> {
+    /// Tells all others of this node's rings, by the links as they are now; gives what failed.
+    fn say(&mut self) -> Vec<String> {
         let routers = self.wishes.duties.borrow().routers.clone();
         let topology = self.wishes.topology.borrow().clone();
         let rings = self.wishes.rings.borrow().clone();
@@ -133,29 +138,40 @@ impl Exchange {
         // Where there is no place, the virtual router says so itself.
         let places = routers.iter().filter_map(|it| Some((it, place(it, &topology, &vips).ok()?)));
         let places: Vec<_> = places.collect();
-        self.listen(&places)?;
+        let mut failures = self.listen(&places);
         let datagrams = encode(self.id, &self.node, &rings);
         self.book.see_own(rings);
-        let mut used = BTreeSet::new();
+        let wanted: BTreeSet<Mouth> = places.iter().map(mouth).collect();
+        self.senders.retain(|mouth, _| wanted.contains(mouth));
         let mut said = BTreeSet::new();
-        for (router, Place { index, source, .. }) in &places {
-            let key = (router.interface.clone(), *index, *source);
-            if !self.senders.contains_key(&key) {
-                let sender = Sender::open(&router.interface, *index, *source)?;
-                let _: Option<Sender> = self.senders.insert(key.clone(), sender);
-            }
-            let Some(sender) = self.senders.get(&key) else { continue };
-            for to in destinations(router).filter(|to| said.insert((key.clone(), *to))) {
-                datagrams.iter().try_for_each(|datagram| sender.send(datagram, to))?;
-            }
-            let _new = used.insert(key);
+        for place in &places {
+            let mouth = mouth(place);
+            let to = destinations(place.0).filter(|to| said.insert((mouth.clone(), *to)));
+            let to: Vec<_> = to.collect();
+            let interface = mouth.0.clone();
+            let told = self.tell(mouth, &to, &datagrams);
+            failures.extend(told.err().map(|error| format!("{interface}: {error}")));
         }
-        self.senders.retain(|key, _| used.contains(key));
-        Ok(())
+        failures
     }
 
-    /// Hears where there are virtual routers, and nowhere else.
-    fn listen(&mut self, places: &[(&Vrrp, Place)]) -> io::Result<()> {
+    /// Who cannot be told keeps nobody else from hearing it.
+    fn tell(&mut self, mouth: Mouth, to: &[IpAddr], datagrams: &[Vec<u8>]) -> io::Result<()> {
+        let sender = match self.senders.entry(mouth) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let (interface, index, source) = new.key();
+                let sender = Sender::open(interface, *index, *source)?;
+                new.insert(sender)
+            }
+        };
+        let all = to.iter().flat_map(|to| datagrams.iter().map(|datagram| (datagram, *to)));
+        let failed = all.filter_map(|(datagram, to)| sender.send(datagram, to).err());
+        failed.reduce(|first, _| first).map_or(Ok(()), Err)
+    }
+
+    /// Hears where there are virtual routers, and nowhere else; gives what failed.
+    fn listen(&mut self, places: &[(&Vrrp, Place)]) -> Vec<String> {
         let ear = |(router, place): &(&Vrrp, Place)| {
             (router.interface.clone(), place.index, router.is_ipv4())
         };
@@ -168,23 +184,28 @@ impl Exchange {
             stays
         });
         while self.tasks.try_join_next().is_some() {}
+        let mut failures = Vec::new();
         for ear in wanted {
-            if !self.receivers.contains_key(&ear) {
-                let receiver = Receiver::open(&ear.0, ear.1, ear.2)?;
-                let task = self.tasks.spawn(forward(receiver, self.heard.clone()));
-                let _: Option<_> = self.receivers.insert(ear, task);
+            let Entry::Vacant(new) = self.receivers.entry(ear) else { continue };
+            let (interface, index, is_v4) = new.key();
+            match Receiver::open(interface, *index, *is_v4) {
+                Ok(receiver) => {
+                    let task = self.tasks.spawn(forward(receiver, self.heard.clone()));
+                    let _: &mut _ = new.insert(task);
+                }
+                Err(error) => failures.push(format!("{interface}, UDP port {PORT}: {error}")),
             }
         }
-        Ok(())
+        failures
     }
 
     /// The log hears of a failure once.
-    fn complain(&mut self, said: io::Result<()>) {
-        let failure = said.err().map(|error| error.to_string());
-        if let Some(failure) = failure.iter().find(|_| failure != self.failure) {
-            tracing::warn!("the other nodes are not told of this one's rings: {failure}");
+    fn complain(&mut self, failures: Vec<String>) {
+        let new = failures.iter().filter(|it| !self.failures.contains(it));
+        for failure in new {
+            tracing::warn!("the rings of the nodes cannot be compared by {failure}");
         }
-        self.failure = failure;
+        self.failures = failures;
     }
 
     fn elapse(&mut self) {
