@@ -75,14 +75,19 @@ impl Subject {
                 Pair::Keepalived([a?, b?], [one?, two?])
             }
         };
-        eventually(SETTLE, "the first machine has the VIP", || {
-            let mut ip = site.lb.command("ip");
-            let shown = output(ip.args(["-o", "addr", "show", "to", &VIP.to_string()]));
-            match shown {
-                Ok(output) if !output.stdout.is_empty() => Ok(()),
+        eventually(SETTLE, "the first machine alone has the VIP", || {
+            let has_it = |machine: &Netns| {
+                let mut ip = machine.command("ip");
+                let shown = output(ip.args(["-o", "addr", "show", "to", &VIP.to_string()]));
+                shown.map(|it| !it.stdout.is_empty()).map_err(|error| error.to_string())
+            };
+            match (has_it(&site.lb)?, has_it(&second.netns)?) {
+                (true, false) => Ok(()),
                 other => Err(format!("{other:?}")),
             }
         })?;
+        // The second may have been master for a moment.
+        site.router.ip(&format!("neigh flush to {VIP} dev br0"))?;
         Ok(pair)
     }
 }
