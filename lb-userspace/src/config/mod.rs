@@ -14,6 +14,7 @@ pub mod file;
 mod layer;
 mod node;
 pub mod route;
+pub mod proxy;
 mod save;
 mod schema;
 mod service;
