@@ -77,6 +77,8 @@ pub struct Config {
     pub vrrp: Vec<Vrrp>,
     /// The routes that this node announces while it is healthy, in the file's order; names are unique.
     pub routes: Vec<Route>,
+    /// The forwarders, in the file's order; names are unique among them and the services.
+    pub proxies: Vec<proxy::Proxy>,
 }
 
 impl Config {

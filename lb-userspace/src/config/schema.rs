@@ -2,6 +2,7 @@
 
 mod agent;
 mod check;
+mod proxy;
 mod route;
 mod track;
 mod vrrp;
@@ -13,6 +14,7 @@ use toml::de::DeTable;
 
 use agent::AGENT;
 use check::{CHECK, FLAP};
+use proxy::PROXY;
 use route::ROUTE;
 use vrrp::{ANNOUNCE, VRRP};
 
@@ -25,7 +27,8 @@ use super::{
     value::{self, Fault},
 };
 
-const ROOT: &[&str] = &["node", "limits", "answers", "firewall", "service", "vrrp", "route"];
+const ROOT: &[&str] =
+    &["node", "limits", "answers", "firewall", "service", "proxy", "vrrp", "route"];
 const NODE: &[&str] = &[
     "interfaces",
     "mode",
@@ -72,6 +75,16 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("service.check.flap", FLAP),
     ("service.agent", AGENT),
     ("service.backend", BACKEND),
+    ("proxy", PROXY),
+    ("proxy.queue", proxy::QUEUE),
+    ("proxy.timeout", proxy::TIMEOUT),
+    ("proxy.accept_proxy", proxy::ACCEPT_PROXY),
+    ("proxy.eject", proxy::EJECT),
+    ("proxy.check", CHECK),
+    ("proxy.check.flap", FLAP),
+    ("proxy.monitor", proxy::MONITOR),
+    ("proxy.monitor.tls", proxy::TLS),
+    ("proxy.backend", proxy::BACKEND),
     ("vrrp", VRRP),
     ("vrrp.announce", ANNOUNCE),
     ("vrrp.track", track::OF_ROUTERS),
@@ -110,16 +123,19 @@ pub(super) fn read(document: &DeTable<'_>) -> Content {
         vrrp.iter_mut().flatten().for_each(|it| track::without_services(&mut it.tracks));
         routes.iter_mut().flatten().for_each(|it| track::without_services(&mut it.tracks));
     }
+    let proxies = array(root.tables("proxy", PROXY), proxy::proxy);
     let places = BTreeMap::from([
         ("service", places(&services)),
         ("vrrp", places(&vrrp)),
         ("route", places(&routes)),
+        ("proxy", places(&proxies)),
     ]);
     let services = services.into_iter().flatten().collect();
     let vrrp = vrrp.into_iter().flatten().collect();
     let routes = routes.into_iter().flatten().collect();
+    let proxies = proxies.into_iter().flatten().collect();
     let firewall = firewall.unwrap_or_default();
-    let config = Config { node, limits, firewall, answers, services, vrrp, routes };
+    let config = Config { node, limits, firewall, answers, services, vrrp, routes, proxies };
     Content { config, places, problems: problems.into_inner(), warnings }
 }
 

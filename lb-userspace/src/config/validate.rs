@@ -1,12 +1,13 @@
 //! The rules of a configuration, pure over [`Config`]: they serve files and run-time changes alike.
 //!
-//! Here are the rules that look at several services; `node`, `service`, `check`, `vrrp` and `route`
-//! have the others.
+//! Here are the rules that look at several services; `node`, `service`, `check`, `vrrp`, `route` and
+//! `proxy` have the others.
 
 mod check;
 mod keys;
 mod node;
 mod probe;
+mod proxy;
 mod route;
 mod service;
 mod track;
@@ -44,7 +45,7 @@ impl Problem {
 /// Checks all rules; an empty answer means a valid configuration.
 #[must_use]
 pub fn check(config: &Config) -> Vec<Problem> {
-    let Config { node, limits, firewall, answers: _, services, vrrp, routes } = config;
+    let Config { node, limits, firewall, answers: _, services, vrrp, routes, proxies } = config;
     let mut problems = node::check(node);
     problems.extend(node::check_limits(limits, firewall));
     for (index, service) in services.iter().enumerate() {
@@ -56,6 +57,9 @@ pub fn check(config: &Config) -> Vec<Problem> {
     for (index, route) in routes.iter().enumerate() {
         problems.extend(route::check(index, route));
     }
+    for (index, proxy) in proxies.iter().enumerate() {
+        problems.extend(proxy::check(index, proxy));
+    }
     problems.extend(sums(config));
     problems.extend(names(services));
     problems.extend(keys::check(services));
@@ -65,6 +69,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     problems.extend(vrrp::several(config));
     problems.extend(route::several(config));
     problems.extend(track::unknown_services(config));
+    problems.extend(proxy::several(config));
     problems
 }
 
@@ -82,10 +87,18 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
             )
         })
         .collect();
-    if config.services.is_empty() {
+    if config.services.is_empty() && config.proxies.is_empty() {
         let remedy = "add [[service]] tables (lb.example.toml shows them)";
         warnings.push(Problem::new("service", "no services: nothing is balanced", remedy));
     }
+    let idle = config.proxies.iter().enumerate().filter(|(_, it)| it.backends.is_empty());
+    warnings.extend(idle.map(|(index, proxy)| {
+        Problem::new(
+            format!("proxy[{index}]"),
+            format!("`{}` has no backends: its sessions are refused", proxy.name),
+            "add [[proxy.backend]] tables, or use `lb backend add`",
+        )
+    }));
     warnings.extend(vrrp::warnings(config));
     warnings.extend(route::warnings(config));
     warnings.extend(track::unchecked_services(config));
@@ -93,7 +106,7 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
 }
 
 fn sums(config: &Config) -> Vec<Problem> {
-    let Config { node: _, limits, firewall: _, answers: _, services, vrrp: _, routes: _ } = config;
+    let Config { limits, services, .. } = config;
     let backends = services.iter().map(|service| service.machines().count() as u64).sum();
     let slots = services.iter().map(|service| u64::from(service.ring_size)).sum();
     let rows = [

@@ -1,6 +1,7 @@
 //! The forms of values: text and numbers to addresses, durations, seeds.
 
 pub(super) mod check;
+pub(super) mod proxy;
 pub(super) mod vrrp;
 
 use std::{

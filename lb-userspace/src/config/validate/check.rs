@@ -1,4 +1,4 @@
-//! The rules of a service's check.
+//! The rules of checks.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use lb_common::service::{ForwardMode, Ports};
 
 use super::Problem;
 use crate::config::{
-    Agent, Check, CheckKind, Flap, Http, Mysql, Service, Through, Udp,
+    Agent, Check, CheckKind, Flap, Http, Mysql, Through, Udp,
     value::{Fault, not_a_port},
 };
 
@@ -19,13 +19,13 @@ const DATAGRAM_MAX: usize = 65_507;
 /// A rule that is broken: the key within the check, what is wrong, what to do.
 type Broken = (&'static str, String, String);
 
-/// The rules of a service's check; `key` is its table.
-pub(super) fn check(key: &str, check: &Check, service: &Service) -> Vec<Problem> {
+/// The rules of a check of backends that are reached by `forward` at `ports`; `key` is its table.
+pub(super) fn check(key: &str, check: &Check, forward: ForwardMode, ports: Ports) -> Vec<Problem> {
     let Check { kind, through, port, interval, fast_interval, timeout, .. } = check;
     let Check { rise, fall, slow_start, flap, .. } = check;
     let mut broken = self::kind(kind);
-    broken.extend(self::through(*through, kind, service.forward));
-    broken.extend(self::port(*port, kind, service.ports));
+    broken.extend(self::through(*through, kind, forward));
+    broken.extend(self::port(*port, kind, ports));
     broken.extend(times(*interval, *fast_interval, *timeout));
     for (name, number) in [("rise", rise), ("fall", fall)] {
         if *number == 0 {

@@ -59,7 +59,9 @@ pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
             format!("use one of {}", sizes.join(", ")),
         ));
     }
-    problems.extend(check.iter().flat_map(|it| super::check::check(&key("check"), it, service)));
+    problems.extend(
+        check.iter().flat_map(|it| super::check::check(&key("check"), it, *forward, *ports)),
+    );
     problems.extend(agent.iter().flat_map(|it| super::check::agent(&key("agent"), it)));
     problems.extend(emergency(key, service));
     for (position, backend) in backends.iter().enumerate() {
