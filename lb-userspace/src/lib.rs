@@ -9,6 +9,7 @@
 //! cluster                                           what nodes that share a VIP tell each other
 //! speaker                                           a process of its own that holds virtual addresses
 //! events                                            what happened, for them and for the log
+//! proxy                                             forwards the sessions of the hops behind the web tier
 //! backend                                           the other end: what a backend needs
 //! detach                                            takes a node off its machine
 //! vrrp                                              which node of several has an address
@@ -31,6 +32,7 @@ pub mod events;
 pub mod health;
 pub mod node;
 pub mod preflight;
+pub mod proxy;
 pub mod reconcile;
 pub mod ring;
 pub mod speaker;

@@ -1,0 +1,103 @@
+//! The listening sockets of a worker, and the pause that a lack of descriptors makes.
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
+
+use rustix::io::Errno;
+
+use super::{live::Live, mail::Team, relay::Side, session::Client, stream};
+use crate::config::proxy::Place;
+
+/// How many connections a listener takes before it is the turn of sessions.
+const BATCH: usize = 32;
+/// How long listeners rest while there are no descriptors, in milliseconds.
+const REST: u64 = 100;
+/// How often that is said at most, in milliseconds.
+const QUIET: u64 = 60_000;
+
+/// A listening socket.
+pub(super) struct Listener {
+    pub(super) proxy: Arc<Live>,
+    pub(super) place: Place,
+    pub(super) socket: OwnedFd,
+}
+
+/// Why a listener stops.
+pub(super) enum Stop {
+    /// Nobody waits: the next client is a new edge.
+    Empty,
+    /// The proxy is full: a session that ends resumes it.
+    Full,
+    /// There are no descriptors.
+    Exhausted,
+    /// Others have their turn.
+    Turn,
+}
+
+impl Listener {
+    /// Accepts who waits, within reason and limits. What it gives to `take` is counted.
+    pub(super) fn accept(&self, team: &Team, mut take: impl FnMut(Client)) -> Stop {
+        let limit = self.proxy.settings().max_connections;
+        for _ in 0..BATCH {
+            if !self.proxy.enter(limit) {
+                return Stop::Full;
+            }
+            let error = match stream::accept(self.socket.as_fd()) {
+                Ok((stream, address)) => {
+                    self.proxy.counters.sessions.mark();
+                    self.proxy.counters.sessions_total.add(1);
+                    take(Client { side: Side::new(stream, true), address });
+                    continue;
+                }
+                Err(error) => error,
+            };
+            self.proxy.leave(team);
+            match error {
+                Errno::AGAIN => return Stop::Empty,
+                error if is_exhausted(error) => return Stop::Exhausted,
+                // The client has gone, or its network has: others wait behind it (accept(2)).
+                error => tracing::debug!(%error, proxy = self.proxy.name, "not accepted"),
+            }
+        }
+        Stop::Turn
+    }
+}
+
+/// Whether the process or the machine lacks descriptors or memory for a socket.
+pub(super) fn is_exhausted(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+}
+
+/// A lack of descriptors, in milliseconds of the worker's clock.
+#[derive(Debug, Default)]
+pub(super) struct Shortage {
+    /// When listeners try again.
+    until: Option<u64>,
+    told: Option<u64>,
+}
+
+impl Shortage {
+    /// There was no descriptor.
+    pub(super) fn begin(&mut self, now: u64) {
+        self.until = Some(now + REST);
+        if self.told.is_none_or(|told| now - told >= QUIET) {
+            self.told = Some(now);
+            tracing::warn!(
+                "no file descriptors are left: new connections wait in the listeners' backlogs. \
+                 Raise LimitNOFILE of the service, or lower `max_connections` of its proxies"
+            );
+        }
+    }
+
+    /// When listeners try again.
+    pub(super) fn until(&self) -> Option<u64> {
+        self.until
+    }
+
+    /// Whether it is time to try again.
+    pub(super) fn is_over(&mut self, now: u64) -> bool {
+        self.until.take_if(|until| *until <= now).is_some()
+    }
+}

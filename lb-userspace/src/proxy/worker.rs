@@ -1,0 +1,196 @@
+//! A thread that serves: it waits for events, messages and deadlines, and lets sessions advance.
+
+mod accept;
+mod inbox;
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Poll, Token};
+use slab::Slab;
+
+use super::{
+    End,
+    listener::{Listener, Shortage},
+    mail::{Peer, Team},
+    session::{Client, Core, Next, Session, read_token},
+    table::SessionId,
+    timers::Timers,
+};
+
+/// What is read at once, and what a session that is not taken from keeps at most.
+const BUFFER: usize = 256 * 1024;
+/// Events per call of the kernel.
+const EVENTS: usize = 256;
+const INBOX: Token = Token(usize::MAX);
+/// Marks the tokens of listeners, which have their places in the other bits.
+const LISTENER: usize = 1 << (usize::BITS - 1);
+
+/// A worker before its thread has begun.
+pub(super) struct Worker {
+    poll: Poll,
+    epoch: Instant,
+    core: Core,
+    sessions: Slab<Box<Session>>,
+    listeners: Slab<Listener>,
+    /// Sessions that have more to do than one turn.
+    turns: Vec<usize>,
+    /// Listeners where more clients may wait.
+    crowds: Vec<usize>,
+    /// Clients between a listener and their sessions; kept for its memory.
+    arrivals: Vec<Client>,
+    shortage: Shortage,
+    /// The sessions that it has had.
+    number: u64,
+}
+
+/// What epoll is to be for a worker, and the worker as others see it.
+pub(super) fn make_peer() -> io::Result<(Poll, Peer)> {
+    let poll = Poll::new()?;
+    let peer = Peer::new(&poll, INBOX)?;
+    Ok((poll, peer))
+}
+
+impl Worker {
+    pub(super) fn new(poll: Poll, worker: usize, team: Arc<Team>) -> io::Result<Self> {
+        let core = Core {
+            registry: poll.registry().try_clone()?,
+            timers: Timers::default(),
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            now: 0,
+            team,
+            worker,
+            deadline: None,
+            exhausted: false,
+        };
+        Ok(Self {
+            poll,
+            epoch: Instant::now(),
+            core,
+            sessions: Slab::new(),
+            listeners: Slab::new(),
+            turns: Vec::new(),
+            crowds: Vec::new(),
+            arrivals: Vec::new(),
+            shortage: Shortage::default(),
+            number: 0,
+        })
+    }
+
+    /// Serves until it is drained.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.is_done() {
+            if let Err(error) = self.poll.poll(&mut events, self.timeout())
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "a proxy's worker cannot wait for events");
+                return;
+            }
+            self.core.now = self.millis(Instant::now());
+            for event in &events {
+                self.handle(event);
+            }
+            self.take_turns();
+            while let Some(key) = self.core.timers.take_due(self.core.now) {
+                self.drive(key, Session::expired);
+            }
+            self.look_for_descriptors();
+        }
+    }
+
+    /// Whether it is drained. Then nobody can leave a message any more.
+    fn is_done(&self) -> bool {
+        self.core.deadline.is_some()
+            && self.sessions.is_empty()
+            && self.core.team.peer(self.core.worker).is_none_or(Peer::close)
+    }
+
+    fn handle(&mut self, event: &mio::event::Event) {
+        match event.token() {
+            INBOX => self.read_inbox(),
+            Token(token) if token & LISTENER != 0 => self.accept(token & !LISTENER),
+            token => {
+                let (key, number, which) = read_token(token);
+                self.drive(key, |session, core| {
+                    if !session.is(number) {
+                        return Ok(Next::Wait);
+                    }
+                    session.note(which, event);
+                    session.advance(core)
+                });
+            }
+        }
+    }
+
+    /// Lets those go on that have stopped for others.
+    fn take_turns(&mut self) {
+        for key in std::mem::take(&mut self.turns) {
+            self.drive(key, |session, core| {
+                if !std::mem::take(&mut session.has_turn) {
+                    return Ok(Next::Wait);
+                }
+                session.advance(core)
+            });
+        }
+        for at in std::mem::take(&mut self.crowds) {
+            self.accept(at);
+        }
+    }
+
+    /// Lets a session do a step, and takes note of what it needs then.
+    fn drive(
+        &mut self,
+        key: usize,
+        step: impl FnOnce(&mut Session, &mut Core) -> Result<Next, End>,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        match step(session, &mut self.core) {
+            Ok(Next::Turn) if !session.has_turn => {
+                session.has_turn = true;
+                self.turns.push(key);
+            }
+            Ok(Next::Turn | Next::Wait) => {}
+            Err(end) => self.finish(key, end),
+        }
+    }
+
+    fn finish(&mut self, key: usize, end: End) {
+        if let Some(session) = self.sessions.try_remove(key) {
+            session.finish(end, &mut self.core);
+        }
+    }
+
+    /// Ends the sessions that are meant.
+    fn finish_all(&mut self, end: End, meant: impl Fn(&Session) -> bool) -> usize {
+        let keys: Vec<usize> =
+            self.sessions.iter().filter(|(_, it)| meant(it)).map(|(key, _)| key).collect();
+        for &key in &keys {
+            self.finish(key, end);
+        }
+        keys.len()
+    }
+
+    /// When there is something to do without an event.
+    fn timeout(&self) -> Option<Duration> {
+        if !self.turns.is_empty() || !self.crowds.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let times = [self.core.timers.next(), self.shortage.until()];
+        let next = times.into_iter().flatten().min()?;
+        Some(Duration::from_millis(next.saturating_sub(self.millis(Instant::now()))))
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        let time = at.saturating_duration_since(self.epoch);
+        time.as_millis().try_into().unwrap_or(u64::MAX)
+    }
+
+    fn next_id(&mut self) -> SessionId {
+        self.number += 1;
+        SessionId::new(self.number, self.core.worker)
+    }
+}
