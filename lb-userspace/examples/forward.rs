@@ -46,8 +46,8 @@ fn settings(listen: Place, backends: Vec<Place>) -> Proxy {
         queue: Queue { length: 1000, timeout: Duration::from_secs(5) },
         timeouts: Timeouts {
             connect: Duration::from_secs(5),
-            client_idle: Duration::from_mins(5),
-            backend_idle: Duration::from_mins(5),
+            client_idle: Duration::from_secs(300),
+            backend_idle: Duration::from_secs(300),
             half_closed: Duration::from_secs(30),
             session: None,
         },
@@ -59,7 +59,7 @@ fn settings(listen: Place, backends: Vec<Place>) -> Proxy {
         eject: Eject {
             failures: 3,
             hold: Duration::from_secs(10),
-            max_hold: Duration::from_mins(5),
+            max_hold: Duration::from_secs(300),
         },
         check: None,
         mysql: None,

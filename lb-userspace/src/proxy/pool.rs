@@ -285,7 +285,8 @@ impl Entry {
         let is_same =
             |it: &Self| it.member.name == backend.name && it.member.place == backend.address;
         let known = before.iter().position(is_same).map(|at| before.swap_remove(at));
-        let (member, ejection) = known.map(|it| (it.member, it.ejection)).unwrap_or_else(|| {
+        let known = known.map(|it| (it.member, it.ejection));
+        let (member, ejection) = known.unwrap_or_else(|| {
             let member = Member {
                 name: backend.name.clone(),
                 place: backend.address.clone(),

@@ -17,30 +17,47 @@ pub(super) struct Side {
     pub(super) stream: Stream,
     pub(super) readable: bool,
     pub(super) writable: bool,
-    /// Whether an end or an error comes behind the bytes: no further edge does.
-    pub(super) hung: bool,
-    /// Whether there was an error.
-    pub(super) failed: bool,
+    pub(super) peer: Peer,
+}
+
+/// What epoll has said of a side's peer. What it means is found by reading, behind the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Peer {
+    /// Nothing.
+    There,
+    /// It ended its direction: there is no further edge.
+    Ended,
+    /// There was an error.
+    Lost,
 }
 
 impl Side {
     pub(super) fn new(stream: Stream, writable: bool) -> Self {
-        Self { stream, readable: false, writable, hung: false, failed: false }
+        Self { stream, readable: false, writable, peer: Peer::There }
     }
 
     /// Notes what an edge says.
     pub(super) fn note(&mut self, event: &mio::event::Event) {
-        self.failed |= event.is_error();
-        self.hung |= event.is_read_closed() || event.is_error();
-        self.readable |= event.is_readable() || self.hung;
+        let said = match (event.is_error(), event.is_read_closed()) {
+            (true, _) => Peer::Lost,
+            (false, true) => Peer::Ended,
+            (false, false) => Peer::There,
+        };
+        self.peer = self.peer.max(said);
+        self.readable |= event.is_readable() || self.has_gone();
         self.writable |= event.is_writable() || event.is_error();
+    }
+
+    /// Whether nothing comes any more but what is there.
+    pub(super) fn has_gone(&self) -> bool {
+        self.peer > Peer::There
     }
 
     /// Reads what there is; `None`: nothing. 0: the peer has ended.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Errno> {
         match self.stream.read(buffer) {
             Ok(read) => {
-                self.readable = self.hung || read == buffer.len();
+                self.readable = self.has_gone() || read == buffer.len();
                 Ok(Some(read))
             }
             Err(Errno::AGAIN) => {

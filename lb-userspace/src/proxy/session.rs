@@ -19,7 +19,7 @@ use super::{
     mail::Team,
     pool::Member,
     queue::Address,
-    relay::{Side, Way},
+    relay::{Peer, Side, Way},
     table::{SessionId, SessionView, Stage},
     timers::Timers,
 };
@@ -177,7 +177,9 @@ impl Session {
                     Ok(Next::Wait)
                 }
             }
-            Stage::Waiting | Stage::Connecting if self.client.failed => Err(End::ClientReset),
+            Stage::Waiting | Stage::Connecting if self.client.peer == Peer::Lost => {
+                Err(End::ClientReset)
+            }
             Stage::Waiting => Ok(Next::Wait),
             Stage::Connecting => self.check_connection(core),
             Stage::Open | Stage::HalfClosed => self.relay(core),

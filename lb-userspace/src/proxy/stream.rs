@@ -110,7 +110,7 @@ fn bind_source(socket: &Socket, from: IpAddr) -> io::Result<()> {
 }
 
 /// Makes a listening socket. On TCP, others can be bound to the same address.
-pub(super) fn listen(at: &Place, options: &Sockets) -> io::Result<OwnedFd> {
+pub(super) fn listen(at: &Place) -> io::Result<OwnedFd> {
     let (domain, address) = address(at)?;
     let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
     match at {
@@ -125,12 +125,10 @@ pub(super) fn listen(at: &Place, options: &Sockets) -> io::Result<OwnedFd> {
     }
     socket.bind(&address)?;
     socket.listen(BACKLOG)?;
-    let socket = OwnedFd::from(socket);
-    set_listener(at, socket.as_fd(), options)?;
-    Ok(socket)
+    Ok(socket.into())
 }
 
-/// Sets what the connections of a listening socket inherit.
+/// Sets a listening socket, from whatever it was, to what is configured: its connections inherit it.
 pub(super) fn set_listener(at: &Place, fd: BorrowedFd<'_>, options: &Sockets) -> io::Result<()> {
     rustix::io::ioctl_fionbio(fd, true)?;
     if matches!(at, Place::Tcp(_)) {

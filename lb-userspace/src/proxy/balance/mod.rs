@@ -22,16 +22,16 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    const fn is_open(&self) -> bool {
+    const fn is_open(self) -> bool {
         self.weight > 0
     }
 
     /// Whether it has fewer sessions than another, in relation to their weights.
-    fn has_less(&self, other: &Self) -> bool {
+    fn has_less(self, other: Self) -> bool {
         self.cross(other) < other.cross(self)
     }
 
-    fn cross(&self, other: &Self) -> u64 {
+    fn cross(self, other: Self) -> u64 {
         u64::from(self.sessions) * u64::from(other.weight)
     }
 }
@@ -59,8 +59,8 @@ impl Balancer {
         match self.balance {
             Balance::RoundRobin => self.turn(candidates, |_| true),
             Balance::LeastConnections => {
-                let open = candidates.iter().filter(|it| it.is_open());
-                let least = *open.reduce(|best, it| if it.has_less(best) { it } else { best })?;
+                let open = candidates.iter().copied().filter(|it| it.is_open());
+                let least = open.reduce(|best, it| if it.has_less(best) { it } else { best })?;
                 self.turn(candidates, |it| !least.has_less(it))
             }
             Balance::RandomTwo => random::pick(candidates, fastrand::u32),
@@ -74,7 +74,7 @@ impl Balancer {
     fn turn(
         &mut self,
         candidates: &[Candidate],
-        among: impl Fn(&Candidate) -> bool,
+        among: impl Fn(Candidate) -> bool,
     ) -> Option<usize> {
         round_robin::pick(&mut self.turns, candidates, |it| it.is_open() && among(it))
     }

@@ -14,7 +14,7 @@ pub(super) fn pick(
     let Some((second, other)) = draw(candidates, Some(first), &mut random) else {
         return Some(first);
     };
-    Some(if other.has_less(&one) { second } else { first })
+    Some(if other.has_less(one) { second } else { first })
 }
 
 fn draw(

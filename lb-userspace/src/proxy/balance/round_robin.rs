@@ -7,12 +7,12 @@ use super::Candidate;
 pub(super) fn pick(
     turns: &mut [i64],
     candidates: &[Candidate],
-    takes_part: impl Fn(&Candidate) -> bool,
+    takes_part: impl Fn(Candidate) -> bool,
 ) -> Option<usize> {
     let mut sum = 0;
     let mut next: Option<(usize, &mut i64)> = None;
     for (position, (gained, candidate)) in turns.iter_mut().zip(candidates).enumerate() {
-        if !takes_part(candidate) {
+        if !takes_part(*candidate) {
             continue;
         }
         *gained += i64::from(candidate.weight);

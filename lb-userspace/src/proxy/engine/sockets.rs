@@ -84,8 +84,11 @@ impl Engine {
         if sockets.is_empty() {
             // The kernel spreads clients over the TCP sockets of one address; a path has one socket.
             let count = if matches!(place, Place::Tcp(_)) { self.team.len() } else { 1 };
-            let listen = |_| stream::listen(place, &settings.sockets);
+            let listen = |_| stream::listen(place);
             sockets = (0..count).map(listen).collect::<io::Result<_>>()?;
+        }
+        for socket in &sockets {
+            stream::set_listener(place, socket.as_fd(), &settings.sockets)?;
         }
         Ok(sockets)
     }

@@ -77,7 +77,7 @@ impl Session {
     /// Looks whether the backend has answered.
     pub(super) fn check_connection(&mut self, core: &mut Core) -> Result<Next, End> {
         let Some(backend) = &self.backend else { return Ok(Next::Wait) };
-        if !backend.writable && !backend.hung {
+        if !backend.writable && !backend.has_gone() {
             return Ok(Next::Wait);
         }
         match backend.stream.outcome() {
