@@ -25,7 +25,7 @@ fn in_a_process_of_its_own() {
         .map(|_| socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap())
         .collect();
     let used = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
-    setrlimit(Resource::Nofile, Rlimit { current: Some(used - 1), ..before.clone() }).unwrap();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(used - 1), ..before }).unwrap();
     for client in &clients {
         client.connect(&site.at.into()).unwrap();
     }

@@ -125,7 +125,7 @@ fn sockets_that_are_handed_over_refuse_nobody() {
         let taken = site.engine.listeners().unwrap();
         assert_eq!(taken.len(), 2);
         let mut next = Engine::start(2, [7; 16]).unwrap();
-        next.configure(&[site.order.clone()], taken).unwrap();
+        next.configure(std::slice::from_ref(&site.order), taken).unwrap();
         let mut before = std::mem::replace(&mut site.engine, next);
         before.drain(Instant::now() + PATIENCE);
         until("the next one serves", || site.report().totals.sessions_total > 20);

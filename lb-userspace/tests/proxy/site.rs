@@ -37,14 +37,14 @@ impl Site {
         let order = Order { settings, states: BTreeMap::new(), hold: None };
         let mut engine = Engine::start(2, [7; 16]).unwrap();
         let taken = Listener { place: Place::Tcp(at), socket: listener.into() };
-        engine.configure(&[order.clone()], vec![taken]).unwrap();
+        engine.configure(std::slice::from_ref(&order), vec![taken]).unwrap();
         Self { engine, order, at }
     }
 
     /// Changes what is ordered.
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Order)) {
         change(&mut self.order);
-        self.engine.configure(&[self.order.clone()], Vec::new()).unwrap();
+        self.engine.configure(std::slice::from_ref(&self.order), Vec::new()).unwrap();
     }
 
     /// Changes what is known of a backend.

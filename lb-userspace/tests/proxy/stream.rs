@@ -59,7 +59,9 @@ fn bytes_arrive_as_they_were_both_ways_at_once() {
             })
         })
         .collect();
-    clients.into_iter().for_each(|client| client.join().unwrap());
+    for client in clients {
+        client.join().unwrap();
+    }
     until("all have ended", || site.engine.load() == 0);
     let totals = site.report().totals;
     assert_eq!((totals.bytes_in, totals.bytes_out), (4 * LENGTH as u64, 4 * LENGTH as u64));
@@ -152,7 +154,7 @@ fn a_stalled_reader_stops_its_writer_and_loses_nothing() {
     // It is full when all that was taken in a while is what was taken before.
     until("nothing more is taken", || {
         loop {
-            match client.write(&[b'x'; 1 << 16]) {
+            match client.write(&[b'x'; 1 << 12]) {
                 Ok(taken) => sent += taken,
                 Err(error) => break assert_eq!(error.kind(), ErrorKind::WouldBlock),
             }
