@@ -50,7 +50,7 @@ pub(super) enum Message {
 #[repr(align(64))]
 pub(super) struct Peer {
     /// What waits for it; `None` once it has ended.
-    box_: Mutex<Option<Vec<Message>>>,
+    messages: Mutex<Option<Vec<Message>>>,
     waker: mio::Waker,
     /// The sessions that it has.
     load: AtomicU32,
@@ -62,17 +62,22 @@ pub(super) struct Team(Vec<Peer>);
 impl Peer {
     pub(super) fn new(poll: &mio::Poll, token: mio::Token) -> io::Result<Self> {
         let waker = mio::Waker::new(poll.registry(), token)?;
-        Ok(Self { box_: Mutex::new(Some(Vec::new())), waker, load: AtomicU32::new(0) })
+        Ok(Self { messages: Mutex::new(Some(Vec::new())), waker, load: AtomicU32::new(0) })
     }
 
     /// Takes what waits.
     pub(super) fn take(&self) -> Vec<Message> {
-        lock(&self.box_).as_mut().map(std::mem::take).unwrap_or_default()
+        lock(&self.messages).as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Takes no more messages, if none waits. Gives whether that is so.
     pub(super) fn close(&self) -> bool {
-        lock(&self.box_).take_if(|messages| messages.is_empty()).is_some()
+        lock(&self.messages).take_if(|messages| messages.is_empty()).is_some()
+    }
+
+    /// Takes no more messages, whatever waits: nobody is left to read it.
+    pub(super) fn abandon(&self) {
+        *lock(&self.messages) = None;
     }
 }
 
@@ -92,7 +97,7 @@ impl Team {
     /// Leaves a message with a worker. Gives it back if the worker has ended.
     pub(super) fn post(&self, worker: usize, message: Message) -> Option<Message> {
         let Some(peer) = self.0.get(worker) else { return Some(message) };
-        let first = match lock(&peer.box_).as_mut() {
+        let first = match lock(&peer.messages).as_mut() {
             Some(messages) => {
                 messages.push(message);
                 messages.len() == 1

@@ -100,7 +100,7 @@ impl Pool {
     pub(super) fn new(order: &Order, key: HashKey) -> Self {
         let inner = Inner {
             entries: Vec::new(),
-            balancer: Balancer::new(order.settings.balance, &[], &key),
+            balancer: Balancer::new(order.settings.balance, Vec::new(), &key),
             candidates: Vec::new(),
             line: Line::default(),
             queue: order.settings.queue,
@@ -128,7 +128,11 @@ impl Pool {
             closing.extend(before.into_iter().map(|gone| (gone.member, End::BackendDown)));
         }
         closing.retain(|(member, _)| member.counters.sessions.now() > 0);
-        inner.balancer = Balancer::new(settings.balance, &inner.places(), &self.key);
+        let places = inner.places();
+        // Orders that change nothing here leave the turns as they are.
+        if !inner.balancer.is_for(settings.balance, &places) {
+            inner.balancer = Balancer::new(settings.balance, places, &self.key);
+        }
         (inner.queue, inner.hold, inner.eject) = (settings.queue, *hold, settings.eject);
         self.dispatch(&mut inner, team);
         closing

@@ -47,6 +47,15 @@ pub(super) struct Worker {
     number: u64,
 }
 
+/// Whoever waits for an answer must not wait for one that has ended, even by a panic.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(peer) = self.core.team.peer(self.core.worker) {
+            peer.abandon();
+        }
+    }
+}
+
 /// What epoll is to be for a worker, and the worker as others see it.
 pub(super) fn make_peer() -> io::Result<(Poll, Peer)> {
     let poll = Poll::new()?;

@@ -224,3 +224,15 @@ fn clients_beyond_the_limit_wait_in_the_backlog() {
     site.change(|order| order.settings.max_connections = 3);
     assert_eq!(read(&mut fourth, 1), "a");
 }
+
+#[test]
+fn an_order_that_changes_nothing_leaves_the_turns_alone() {
+    let mut site = Site::new(&[greeter("a"), greeter("b")], |_| {});
+    let names: Vec<String> = (0..6)
+        .map(|_| {
+            site.change(|_| {});
+            site.greeted().1
+        })
+        .collect();
+    assert_eq!(names, ["a", "b", "a", "b", "a", "b"]);
+}

@@ -40,18 +40,24 @@ impl Candidate {
 #[derive(Debug)]
 pub(super) struct Balancer {
     balance: Balance,
+    members: Vec<Place>,
     turns: Vec<i64>,
     ring: Ring,
 }
 
 impl Balancer {
     /// For the members of a pool, in the order in which they are candidates.
-    pub(super) fn new(balance: Balance, members: &[Place], key: &HashKey) -> Self {
+    pub(super) fn new(balance: Balance, members: Vec<Place>, key: &HashKey) -> Self {
         let ring = match balance {
-            Balance::Source | Balance::Hash => Ring::new(members, key),
+            Balance::Source | Balance::Hash => Ring::new(&members, key),
             Balance::RoundRobin | Balance::LeastConnections | Balance::RandomTwo => Ring::default(),
         };
-        Self { balance, turns: vec![0; members.len()], ring }
+        Self { balance, turns: vec![0; members.len()], members, ring }
+    }
+
+    /// Whether it is the one for these members.
+    pub(super) fn is_for(&self, balance: Balance, members: &[Place]) -> bool {
+        self.balance == balance && self.members == members
     }
 
     /// The position of the candidate that gets a session with this hash; `None` if none is open.

@@ -8,7 +8,7 @@ use crate::ring::{self, Endpoint, Member};
 const SIZE: u32 = 65_537;
 
 /// Where a member stands on the ring.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) struct Place {
     /// What names it on all nodes.
     pub(in crate::proxy) endpoint: Endpoint,

@@ -21,7 +21,7 @@ fn idle(weights: &[u32]) -> Vec<Candidate> {
 }
 
 fn balancer(balance: Balance, weights: &[u16]) -> Balancer {
-    Balancer::new(balance, &places(weights), &key())
+    Balancer::new(balance, places(weights), &key())
 }
 
 #[test]
