@@ -1,15 +1,17 @@
 //! Changes of the pools at run time.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use super::{
     Admin, Backend, Config,
+    pool::Pool,
+    proxy,
     validate::{self, Problem},
 };
 use crate::{api::types::Change, control::Rejection};
 
 /// The configuration after a change that is made at `now`, in seconds of Unix time, and the names of
-/// the services it touched; `None` if all is so already.
+/// the services and proxies it touched; `None` if all is so already.
 ///
 /// # Errors
 /// [`Rejection::NotFound`] with the names that exist, or [`Rejection::Invalid`] if the result
@@ -26,8 +28,8 @@ pub fn change(
     }
     let problems = validate::check(&changed);
     if problems.is_empty() {
-        let names = touched.into_iter().map(|index| config.services[index].name.clone()).collect();
-        return Ok(Some((changed, names)));
+        let names = config.pools().filter(|(pool, _)| touched.contains(pool));
+        return Ok(Some((changed, names.map(|(_, name)| name.to_owned()).collect())));
     }
     Err(Rejection::Invalid(sentences(&changed, &problems)))
 }
@@ -56,107 +58,131 @@ pub fn sentences(config: &Config, problems: &[Problem]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The names of the service and the backend that a key is about, if it is about any.
+/// The names of the pool and the backend that a key is about, if it is about any.
 fn subject<'a>(config: &'a Config, key: &str) -> (Option<&'a str>, Option<&'a str>) {
     let index = |array: &str| {
         let (_, rest) = key.split_once(array)?;
         rest.split_once(']')?.0.parse::<usize>().ok()
     };
-    let service = index("service[").and_then(|index| config.services.get(index));
-    let backend = service.and_then(|service| service.backends.get(index("backend[")?));
-    (service.map(|service| service.name.as_str()), backend.map(|backend| backend.name.as_str()))
+    let service = index("service[").map(Pool::Service);
+    let Some(pool) = service.or_else(|| index("proxy[").map(Pool::Proxy)) else {
+        return (None, None);
+    };
+    let name = config.pools().find(|(it, _)| *it == pool).map(|(_, name)| name);
+    let backend = index("backend[").and_then(|place| config.members(pool).get(place).copied());
+    (name, backend)
 }
 
-/// Makes a change, valid or not; the indexes of the services it touched.
-fn apply(config: &mut Config, change: &Change, now: u64) -> Result<BTreeSet<usize>, Rejection> {
-    let mut touched = BTreeSet::new();
+/// Makes a change, valid or not; the pools it touched.
+fn apply(config: &mut Config, change: &Change, now: u64) -> Result<BTreeSet<Pool>, Rejection> {
     match change {
-        Change::Add { service, name, address, port, weight } => {
-            let index = find_service(config, service)?;
-            let service = &mut config.services[index];
-            let backend = Backend {
-                name: name.clone().unwrap_or_else(|| address.to_string()),
-                address: *address,
-                port: port.unwrap_or_else(|| service.default_port()),
-                weight: weight.unwrap_or(1),
-                admin: Admin::Ready,
-            };
-            if !service.backends.contains(&backend) {
-                service.backends.push(backend);
-                let _new = touched.insert(index);
-            }
+        Change::Add { service, .. } => {
+            let pool = find_pool(config, service)?;
+            let touched = add(config, pool, change)?;
+            Ok(touched.then_some(pool).into_iter().collect())
         }
         Change::Remove { backend, service } => {
-            for (index, position) in find(config, backend, service.as_deref())? {
-                let _removed = config.services[index].backends.remove(position);
-                let _new = touched.insert(index);
-            }
+            let found = find(config, backend, service.as_deref())?;
+            found.iter().for_each(|(pool, place)| config.remove(*pool, *place));
+            Ok(found.into_iter().map(|(pool, _)| pool).collect())
         }
         Change::Weight { backend, service, weight } => {
-            touched = set(config, backend, service.as_deref(), |it| &mut it.weight, *weight)?;
+            set(config, backend, service.as_deref(), |(it, _)| it, *weight)
         }
         Change::Drain { backend, service, deadline_seconds } => {
             let until = deadline_seconds.map(|seconds| now.saturating_add(seconds));
-            let admin = Admin::Drain { until };
-            touched = set(config, backend, service.as_deref(), |it| &mut it.admin, admin)?;
+            set(config, backend, service.as_deref(), |(_, it)| it, Admin::Drain { until })
         }
         Change::Maintenance { backend, service } => {
-            let admin = Admin::Maintenance;
-            touched = set(config, backend, service.as_deref(), |it| &mut it.admin, admin)?;
+            set(config, backend, service.as_deref(), |(_, it)| it, Admin::Maintenance)
         }
         Change::Ready { backend, service } => {
-            touched = set(config, backend, service.as_deref(), |it| &mut it.admin, Admin::Ready)?;
+            set(config, backend, service.as_deref(), |(_, it)| it, Admin::Ready)
         }
     }
-    Ok(touched)
 }
 
-/// Gives a field of the backends of a name its value; the indexes of the services it touched.
-fn set<T: PartialEq + Copy>(
+/// Adds a backend; gives whether it was not there.
+fn add(config: &mut Config, pool: Pool, change: &Change) -> Result<bool, Rejection> {
+    let Change::Add { service, name, address, port, weight } = change else { return Ok(false) };
+    let (weight, admin) = (weight.unwrap_or(1), Admin::Ready);
+    match pool {
+        Pool::Service(place) => {
+            let service = &mut config.services[place];
+            let name = name.clone().unwrap_or_else(|| address.to_string());
+            let port = port.unwrap_or_else(|| service.default_port());
+            let new = Backend { name, address: *address, port, weight, admin };
+            Ok(push(&mut service.backends, new))
+        }
+        Pool::Proxy(place) => {
+            let Some(port) = *port else {
+                let text = format!("{address} has no port, and `{service}` is a proxy: add --port");
+                return Err(Rejection::Invalid(text));
+            };
+            let address = proxy::Place::Tcp(SocketAddr::new(*address, port));
+            let name = name.clone().unwrap_or_else(|| address.to_string());
+            let new = proxy::Backend {
+                name,
+                address,
+                weight,
+                backup: false,
+                max_connections: None,
+                admin,
+            };
+            Ok(push(&mut config.proxies[place].backends, new))
+        }
+    }
+}
+
+fn push<B: PartialEq>(pool: &mut Vec<B>, new: B) -> bool {
+    let is_new = !pool.contains(&new);
+    if is_new {
+        pool.push(new);
+    }
+    is_new
+}
+
+/// Gives a field of the backends of a name its value; the pools it touched.
+fn set<T: PartialEq>(
     config: &mut Config,
     backend: &str,
-    service: Option<&str>,
-    field: impl Fn(&mut Backend) -> &mut T,
+    pool: Option<&str>,
+    field: impl for<'a> Fn((&'a mut u16, &'a mut Admin)) -> &'a mut T,
     value: T,
-) -> Result<BTreeSet<usize>, Rejection> {
+) -> Result<BTreeSet<Pool>, Rejection>
+where
+    T: Copy,
+{
     let mut touched = BTreeSet::new();
-    for (index, position) in find(config, backend, service)? {
-        let field = field(&mut config.services[index].backends[position]);
-        if std::mem::replace(field, value) != value {
-            let _new = touched.insert(index);
+    for (pool, place) in find(config, backend, pool)? {
+        let Some(standing) = config.standing_mut(pool, place) else { continue };
+        if std::mem::replace(field(standing), value) != value {
+            let _new = touched.insert(pool);
         }
     }
     Ok(touched)
 }
 
-/// The backends of a name: indexes into [`Config::services`] and [`super::Service::backends`], at
-/// most one a service. In all services if `service` is `None`.
+/// The backends of a name, at most one a pool, by their places there. In all pools if none is named.
 ///
 /// # Errors
 /// [`Rejection::NotFound`] with the names that exist, if there is none.
-pub fn find(
+fn find(
     config: &Config,
     backend: &str,
-    service: Option<&str>,
-) -> Result<Vec<(usize, usize)>, Rejection> {
-    let only = service.map(|service| find_service(config, service)).transpose()?;
-    let services: Vec<_> = config
-        .services
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| only.is_none_or(|only| only == *index))
-        .collect();
-    let found: Vec<_> = services
-        .iter()
-        .filter_map(|(index, service)| {
-            let position = service.backends.iter().position(|it| it.name == backend)?;
-            Some((*index, position))
-        })
-        .collect();
+    pool: Option<&str>,
+) -> Result<Vec<(Pool, usize)>, Rejection> {
+    let only = pool.map(|name| find_pool(config, name)).transpose()?;
+    let pools = config.pools().map(|(pool, _)| pool);
+    let pools: Vec<_> = pools.filter(|it| only.is_none_or(|only| only == *it)).collect();
+    let place = |pool: &Pool| {
+        let place = config.members(*pool).into_iter().position(|it| it == backend)?;
+        Some((*pool, place))
+    };
+    let found: Vec<_> = pools.iter().filter_map(place).collect();
     if found.is_empty() {
-        let names = services.iter().flat_map(|(_, service)| &service.backends);
-        let known = list(names.map(|backend| backend.name.as_str()));
-        let place = service.map(|service| format!(" in `{service}`")).unwrap_or_default();
+        let known = list(pools.iter().flat_map(|pool| config.members(*pool)));
+        let place = pool.map(|pool| format!(" in `{pool}`")).unwrap_or_default();
         return Err(Rejection::NotFound(format!(
             "there is no backend `{backend}`{place}; the backends are: {known}"
         )));
@@ -164,10 +190,13 @@ pub fn find(
     Ok(found)
 }
 
-fn find_service(config: &Config, name: &str) -> Result<usize, Rejection> {
-    config.services.iter().position(|service| service.name == name).ok_or_else(|| {
-        let known = list(config.services.iter().map(|service| service.name.as_str()));
-        Rejection::NotFound(format!("there is no service `{name}`; the services are: {known}"))
+fn find_pool(config: &Config, name: &str) -> Result<Pool, Rejection> {
+    let found = config.pools().find(|(_, it)| *it == name).map(|(pool, _)| pool);
+    found.ok_or_else(|| {
+        let known = list(config.pools().map(|(_, name)| name));
+        let kinds = if config.proxies.is_empty() { "service" } else { "service or proxy" };
+        let those = if config.proxies.is_empty() { "services" } else { "services and proxies" };
+        Rejection::NotFound(format!("there is no {kinds} `{name}`; the {those} are: {known}"))
     })
 }
 

@@ -1,5 +1,7 @@
 //! In which things two configurations differ.
 
+mod pool;
+mod proxy;
 mod route;
 mod vrrp;
 
@@ -7,11 +9,11 @@ use std::{collections::BTreeMap, fmt::Display, net::IpAddr, time::Duration};
 
 use lb_common::route::Prefix;
 
-use super::{Admin, Answers, Backend, Config, Service, validate::Problem};
+use super::{Answers, Backend, Config, Service, pool::Member as _, validate::Problem};
 use crate::api::plan::{Difference, Kind};
 
 /// All in which `new` differs from `old`: the node's tables first, then the services, each with its
-/// backends, then the virtual routers and the routes. What is [`fixed`] is left out.
+/// backends, then the proxies, the virtual routers and the routes. What is [`fixed`] is left out.
 #[must_use]
 pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
     let mut found = Vec::new();
@@ -38,6 +40,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
     found.extend(deny(Kind::Removed, only(before, after)));
     found.extend(deny(Kind::Added, only(after, before)));
     found.extend(services(&old.services, &new.services));
+    found.extend(proxy::proxies(&old.proxies, &new.proxies));
     found.extend(vrrp::routers(&old.vrrp, &new.vrrp));
     found.extend(route::routes(&old.routes, &new.routes));
     found
@@ -141,59 +144,12 @@ fn service_changes(old: &Service, new: &Service) -> Vec<Difference> {
         };
         found.push(difference(Kind::Changed, format!("{subject} agent"), detail));
     }
-    found.extend(pool(&new.name, &old.backends, backends));
+    found.extend(pool::backends(&new.name, &old.backends, backends));
     found
 }
 
-fn pool(service: &str, old: &[Backend], new: &[Backend]) -> Vec<Difference> {
-    let named = |backends: &[Backend]| -> BTreeMap<String, Backend> {
-        backends.iter().map(|it| (it.name.clone(), it.clone())).collect()
-    };
-    let (before, after) = (named(old), named(new));
-    let subject = |backend: &Backend| format!("backend {service}/{}", backend.name);
-    let gone = old.iter().filter(|it| !after.contains_key(&it.name));
-    let gone = gone.map(|it| difference(Kind::Removed, subject(it), address(it)));
-    let others = new.iter().flat_map(|it| {
-        let subject = subject(it);
-        let Some(before) = before.get(&it.name) else {
-            return vec![difference(Kind::Added, subject, all_of(it))];
-        };
-        let key = |key: &str| format!("{subject} {key}");
-        let changes = [
-            changed(&subject, address(before), address(it)),
-            changed(&key("weight"), before.weight, it.weight),
-            changed(&key("admin"), admin(before.admin), admin(it.admin)),
-        ];
-        changes.into_iter().flatten().collect()
-    });
-    gone.chain(others).collect()
-}
-
-fn all_of(backend: &Backend) -> String {
-    let Backend { name: _, address: _, port: _, weight, admin: state } = backend;
-    let state = match state {
-        Admin::Ready => String::new(),
-        Admin::Drain { .. } | Admin::Maintenance => format!(", {}", admin(*state)),
-    };
-    format!("{}, weight {weight}{state}", address(backend))
-}
-
-fn address(Backend { address, port, .. }: &Backend) -> String {
-    if *port == 0 { address.to_string() } else { format!("{address} port {port}") }
-}
-
-fn admin(admin: Admin) -> String {
-    match admin {
-        Admin::Drain { until: Some(until) } => {
-            let end = std::time::UNIX_EPOCH + Duration::from_secs(until);
-            format!("drain until {}", humantime::format_rfc3339_seconds(end))
-        }
-        Admin::Ready | Admin::Drain { until: None } | Admin::Maintenance => admin.as_str().into(),
-    }
-}
-
 fn machine(sorry: Option<&Backend>) -> String {
-    sorry.map_or_else(|| "none".into(), |it| format!("{} ({})", it.name, address(it)))
+    sorry.map_or_else(|| "none".into(), |it| format!("{} ({})", it.name, it.place()))
 }
 
 fn span(time: Duration) -> String {

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Admin, Backend, Config, Service};
+use super::{
+    Admin, Config,
+    pool::{AnyBackend, Member},
+};
 
 /// The run-time changes of all pools, in the configuration's order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +21,7 @@ pub struct Layer(Vec<Override>);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Override {
+    /// The service, or the proxy.
     service: String,
     backend: String,
     is: Is,
@@ -27,7 +31,7 @@ struct Override {
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 enum Is {
     /// The file does not have it, or another one of that name.
-    Added(Backend),
+    Added(AnyBackend),
     /// The file has it.
     Removed,
     /// The file has it with other values.
@@ -43,9 +47,15 @@ impl Layer {
     /// What makes `running` of `file`. Only pools differ between them.
     #[must_use]
     pub fn between(file: &Config, running: &Config) -> Self {
-        let by_name: BTreeMap<_, _> = file.services.iter().map(|it| (&it.name, it)).collect();
-        let pairs = running.services.iter().filter_map(|it| Some((*by_name.get(&it.name)?, it)));
-        Self(pairs.flat_map(|(file, running)| overrides(file, running)).collect())
+        let services: BTreeMap<_, _> = file.services.iter().map(|it| (&it.name, it)).collect();
+        let proxies: BTreeMap<_, _> = file.proxies.iter().map(|it| (&it.name, it)).collect();
+        let of_services = running.services.iter().filter_map(|it| {
+            Some(overrides(&it.name, &services.get(&it.name)?.backends, &it.backends))
+        });
+        let of_proxies = running.proxies.iter().filter_map(|it| {
+            Some(overrides(&it.name, &proxies.get(&it.name)?.backends, &it.backends))
+        });
+        Self(of_services.chain(of_proxies).flatten().collect())
     }
 
     /// Whether nothing was changed.
@@ -69,54 +79,65 @@ impl Layer {
     }
 }
 
-fn overrides(file: &Service, running: &Service) -> Vec<Override> {
-    let named = |service: &Service| -> BTreeMap<String, Backend> {
-        service.backends.iter().map(|it| (it.name.clone(), it.clone())).collect()
+fn overrides<B: Member>(pool: &str, file: &[B], running: &[B]) -> Vec<Override> {
+    let named = |backends: &[B]| -> BTreeMap<String, B> {
+        backends.iter().map(|it| (it.name().to_owned(), it.clone())).collect()
     };
     let (before, after) = (named(file), named(running));
     let entry = |backend: &str, is| {
-        let (service, backend) = (running.name.clone(), backend.to_owned());
+        let (service, backend) = (pool.to_owned(), backend.to_owned());
         Override { service, backend, is }
     };
-    let stays = |it: &Backend| after.get(&it.name).is_some_and(|running| it.is_at(running));
-    let gone = file.backends.iter().filter(|it| !stays(it));
-    let gone = gone.map(|it| entry(&it.name, Is::Removed));
-    let set = running.backends.iter().filter_map(|backend| {
-        let is = difference(before.get(&backend.name), backend)?;
-        Some(entry(&backend.name, is))
+    let stays = |it: &B| after.get(it.name()).is_some_and(|running| it.is_at(running));
+    let gone = file.iter().filter(|it| !stays(it));
+    let gone = gone.map(|it| entry(it.name(), Is::Removed));
+    let set = running.iter().filter_map(|backend| {
+        let is = difference(before.get(backend.name()), backend)?;
+        Some(entry(backend.name(), is))
     });
     gone.chain(set).collect()
 }
 
-fn difference(file: Option<&Backend>, running: &Backend) -> Option<Is> {
+fn difference<B: Member>(file: Option<&B>, running: &B) -> Option<Is> {
     let Some(file) = file.filter(|file| file.is_at(running)) else {
-        return Some(Is::Added(running.clone()));
+        return Some(Is::Added(running.any()));
     };
-    let Backend { name: _, address: _, port: _, weight, admin } = *running;
-    let weight = (weight != file.weight).then_some(weight);
-    let admin = (admin != file.admin).then_some(admin);
+    let ((old_weight, old_admin), (weight, admin)) = (file.standing(), running.standing());
+    let weight = (weight != old_weight).then_some(weight);
+    let admin = (admin != old_admin).then_some(admin);
     (weight.is_some() || admin.is_some()).then_some(Is::Set { weight, admin })
 }
 
 impl Override {
     fn apply(&self, config: &mut Config) -> Result<(), &'static str> {
         let service = config.services.iter_mut().find(|it| it.name == self.service);
-        let pool = &mut service.ok_or("the file has no such service")?.backends;
-        let place = pool.iter().position(|it| it.name == self.backend);
+        if let Some(service) = service {
+            return self.apply_to(&mut service.backends);
+        }
+        let proxy = config.proxies.iter_mut().find(|it| it.name == self.service);
+        self.apply_to(&mut proxy.ok_or("the file has no such service")?.backends)
+    }
+
+    fn apply_to<B: Member>(&self, pool: &mut Vec<B>) -> Result<(), &'static str> {
+        let place = pool.iter().position(|it| it.name() == self.backend);
         match (&self.is, place) {
-            (Is::Added(backend), None) => pool.push(backend.clone()),
-            (Is::Added(backend), Some(place)) if backend.is_at(&pool[place]) => {
-                pool[place] = backend.clone();
+            (Is::Added(any), place) => {
+                let backend = B::of(any).ok_or("the file has a pool of another kind")?;
+                match place.and_then(|place| pool.get_mut(place)) {
+                    None => pool.push(backend.clone()),
+                    Some(old) if backend.is_at(old) => *old = backend.clone(),
+                    Some(_) => return Err("the file has another backend of that name"),
+                }
             }
-            (Is::Added(_), Some(_)) => return Err("the file has another backend of that name"),
             (Is::Removed, Some(place)) => drop(pool.remove(place)),
             (Is::Removed, None) => {}
-            (Is::Set { weight, admin }, Some(place)) => {
-                let backend = &mut pool[place];
-                backend.weight = weight.unwrap_or(backend.weight);
-                backend.admin = admin.unwrap_or(backend.admin);
+            (Is::Set { weight, admin }, place) => {
+                let backend = place.and_then(|place| pool.get_mut(place));
+                let backend = backend.ok_or("the file has no such backend")?;
+                let (its_weight, its_admin) = backend.standing_mut();
+                *its_weight = weight.unwrap_or(*its_weight);
+                *its_admin = admin.unwrap_or(*its_admin);
             }
-            (Is::Set { .. }, None) => return Err("the file has no such backend"),
         }
         Ok(())
     }

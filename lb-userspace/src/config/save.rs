@@ -7,7 +7,7 @@ use toml_edit::{
     Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value,
 };
 
-use super::{Admin, Backend, Config, Service, diff, file};
+use super::{Admin, Backend, Config, diff, file, pool::Member, proxy};
 
 /// Why a file cannot be written for a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +34,15 @@ pub fn save(text: &str, name: &str, file: &Config, running: &Config) -> Result<S
     let other = || Unsaved::Other(name.to_owned());
     let mut document: DocumentMut = text.parse().map_err(|_| other())?;
     for (index, service) in file.services.iter().enumerate() {
-        let Some(wanted) = running.services.iter().find(|it| it.name == service.name) else {
-            return Err(other());
-        };
-        if service.backends != wanted.backends {
-            let mut pool = Pool::of(&mut document, index).ok_or_else(other)?;
-            pool.rewrite(service, wanted).ok_or_else(other)?;
-        }
+        let wanted = running.services.iter().find(|it| it.name == service.name);
+        let (old, new) = (&service.backends, &wanted.ok_or_else(other)?.backends);
+        let place = ("service", index);
+        rewrite(&mut document, place, old, new, service.default_port()).ok_or_else(other)?;
+    }
+    for (index, proxy) in file.proxies.iter().enumerate() {
+        let wanted = running.proxies.iter().find(|it| it.name == proxy.name);
+        let (old, new) = (&proxy.backends, &wanted.ok_or_else(other)?.backends);
+        rewrite(&mut document, ("proxy", index), old, new, 0).ok_or_else(other)?;
     }
     let saved = document.to_string();
     let written = file::parse(&saved, name).map_err(|_| other())?;
@@ -52,31 +54,82 @@ pub fn save(text: &str, name: &str, file: &Config, running: &Config) -> Result<S
 
 fn without_deadlines(config: &Config) -> Config {
     let mut config = config.clone();
-    for backend in config.services.iter_mut().flat_map(|service| &mut service.backends) {
-        if let Admin::Drain { .. } = backend.admin {
-            backend.admin = Admin::DRAIN;
+    let services = config.services.iter_mut().flat_map(|it| &mut it.backends);
+    let proxies = config.proxies.iter_mut().flat_map(|it| &mut it.backends);
+    for admin in services.map(|it| &mut it.admin).chain(proxies.map(|it| &mut it.admin)) {
+        if let Admin::Drain { .. } = admin {
+            *admin = Admin::DRAIN;
         }
     }
     config
 }
 
-/// The array of a service's backends, in either of its forms.
+/// Makes of the backends of `old`, which stand in the pool at this place, those of `new`.
+fn rewrite<B: Saved>(
+    document: &mut DocumentMut,
+    place: (&str, usize),
+    old: &[B],
+    new: &[B],
+    usual_port: u16,
+) -> Option<()> {
+    if old == new {
+        return Some(());
+    }
+    Pool::of(document, place)?.rewrite(old, new, usual_port)
+}
+
+/// A backend that a file can have.
+trait Saved: Member {
+    /// Writes a new one, but for its weight and its state; `usual_port` needs no mention.
+    fn write(&self, table: &mut dyn TableLike, usual_port: u16);
+}
+
+impl Saved for Backend {
+    fn write(&self, table: &mut dyn TableLike, usual_port: u16) {
+        let Self { name, address, port, weight: _, admin: _ } = self;
+        put(table, "name", name);
+        put(table, "address", address.to_string());
+        if *port != usual_port {
+            put(table, "port", i64::from(*port));
+        }
+    }
+}
+
+impl Saved for proxy::Backend {
+    fn write(&self, table: &mut dyn TableLike, _usual_port: u16) {
+        let Self { name, address, weight: _, backup, max_connections, admin: _ } = self;
+        put(table, "name", name);
+        put(table, "address", address.to_string());
+        if *backup {
+            put(table, "backup", true);
+        }
+        if let Some(most) = max_connections {
+            put(table, "max_connections", i64::from(*most));
+        }
+    }
+}
+
+fn put(table: &mut dyn TableLike, key: &str, content: impl Into<Value>) {
+    let _: Option<Item> = table.insert(key, value(content));
+}
+
+/// The array of a pool's backends, in either of its forms.
 enum Pool<'a> {
     Tables(&'a mut ArrayOfTables),
     Inline(&'a mut Array),
 }
 
 impl<'a> Pool<'a> {
-    /// That of the service of an index; empty where the file has none.
-    fn of(document: &'a mut DocumentMut, index: usize) -> Option<Self> {
-        let pool = match document.get_mut("service")? {
-            Item::ArrayOfTables(services) => {
+    /// That of the service or proxy of an index; empty where the file has none.
+    fn of(document: &'a mut DocumentMut, (array, index): (&str, usize)) -> Option<Self> {
+        let pool = match document.get_mut(array)? {
+            Item::ArrayOfTables(owners) => {
                 let none = Item::ArrayOfTables(ArrayOfTables::new());
-                services.get_mut(index)?.entry("backend").or_insert(none)
+                owners.get_mut(index)?.entry("backend").or_insert(none)
             }
-            services @ (Item::None | Item::Value(_) | Item::Table(_)) => {
-                let service = services.as_array_mut()?.get_mut(index)?.as_inline_table_mut()?;
-                let pool = service.get_or_insert("backend", Array::new());
+            owners @ (Item::None | Item::Value(_) | Item::Table(_)) => {
+                let owner = owners.as_array_mut()?.get_mut(index)?.as_inline_table_mut()?;
+                let pool = owner.get_or_insert("backend", Array::new());
                 return pool.as_array_mut().map(Self::Inline);
             }
         };
@@ -88,29 +141,27 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// Makes of the backends of `file`, which stand there, those of `wanted`.
-    fn rewrite(&mut self, file: &Service, wanted: &Service) -> Option<()> {
-        let named: BTreeMap<_, _> = wanted.backends.iter().map(|it| (&it.name, it)).collect();
-        let after = |backend: &Backend| named.get(&backend.name).filter(|it| it.is_at(backend));
-        for (place, backend) in file.backends.iter().enumerate() {
-            if let Some(wanted) = after(backend).filter(|wanted| **wanted != backend) {
+    /// Makes of the backends of `old`, which stand there, those of `new`.
+    fn rewrite<B: Saved>(&mut self, old: &[B], new: &[B], usual_port: u16) -> Option<()> {
+        let named: BTreeMap<_, _> = new.iter().map(|it| (it.name(), it)).collect();
+        let after = |backend: &B| named.get(backend.name()).copied().filter(|it| it.is_at(backend));
+        for (place, backend) in old.iter().enumerate() {
+            if let Some(wanted) = after(backend).filter(|wanted| *wanted != backend) {
                 self.update(place, wanted, backend)?;
             }
         }
-        for (place, _) in
-            file.backends.iter().enumerate().rev().filter(|(_, it)| after(it).is_none())
-        {
+        for (place, _) in old.iter().enumerate().rev().filter(|(_, it)| after(it).is_none()) {
             self.remove(place);
         }
-        let is_new =
-            |it: &&Backend| !file.backends.iter().any(|old| old.name == it.name && old.is_at(it));
-        for backend in wanted.backends.iter().filter(is_new) {
-            self.push(backend, wanted.default_port());
+        let is_new = |it: &&B| !old.iter().any(|old| old.name() == it.name() && old.is_at(it));
+        for backend in new.iter().filter(is_new) {
+            self.push(backend, usual_port);
         }
         Some(())
     }
 
-    fn update(&mut self, place: usize, wanted: &Backend, says: &Backend) -> Option<()> {
+    fn update<B: Saved>(&mut self, place: usize, wanted: &B, says: &B) -> Option<()> {
+        let (wanted, says) = (wanted.standing(), says.standing());
         match self {
             Self::Tables(tables) => set(tables.get_mut(place)?, wanted, says),
             Self::Inline(array) => {
@@ -129,16 +180,10 @@ impl<'a> Pool<'a> {
         }
     }
 
-    fn push(&mut self, backend: &Backend, default_port: u16) {
-        let Backend { name, address, port, .. } = backend;
-        let plain = Backend { weight: 1, admin: Admin::Ready, ..backend.clone() };
+    fn push<B: Saved>(&mut self, backend: &B, usual_port: u16) {
         let fill = |table: &mut dyn TableLike| {
-            let _: Option<Item> = table.insert("name", value(name));
-            let _: Option<Item> = table.insert("address", value(address.to_string()));
-            if *port != default_port {
-                let _: Option<Item> = table.insert("port", value(i64::from(*port)));
-            }
-            set(table, backend, &plain);
+            backend.write(table, usual_port);
+            set(table, backend.standing(), (1, Admin::Ready));
         };
         match self {
             Self::Tables(tables) => {
@@ -165,17 +210,16 @@ impl<'a> Pool<'a> {
 }
 
 /// Writes weight and admin where they differ from what the table says.
-fn set(table: &mut dyn TableLike, wanted: &Backend, says: &Backend) {
-    if wanted.weight != says.weight {
-        let _: Option<Item> = table.insert("weight", value(i64::from(wanted.weight)));
+fn set(table: &mut dyn TableLike, wanted: (u16, Admin), says: (u16, Admin)) {
+    let ((weight, admin), (old_weight, old_admin)) = (wanted, says);
+    if weight != old_weight {
+        put(table, "weight", i64::from(weight));
     }
-    if wanted.admin.as_str() != says.admin.as_str() {
-        let _: Option<Item> = match wanted.admin {
-            Admin::Ready => table.remove("admin"),
-            Admin::Drain { .. } | Admin::Maintenance => {
-                table.insert("admin", value(wanted.admin.as_str()))
-            }
-        };
+    if admin.as_str() != old_admin.as_str() {
+        match admin {
+            Admin::Ready => drop(table.remove("admin")),
+            Admin::Drain { .. } | Admin::Maintenance => put(table, "admin", admin.as_str()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@ use proptest::{prelude::*, sample::select};
 use super::*;
 use crate::{
     api::types::Change,
-    config::{change, file},
+    config::{Backend, change, file},
 };
 
 fn config() -> Config {
