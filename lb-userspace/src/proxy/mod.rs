@@ -22,6 +22,7 @@ pub mod header;
 mod listener;
 mod live;
 mod mail;
+pub mod mysql;
 mod pool;
 mod queue;
 mod relay;
