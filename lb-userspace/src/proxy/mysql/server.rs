@@ -75,8 +75,12 @@ pub(super) struct Terms {
 }
 
 impl Terms {
+    /// An answer counts until that many questions have failed. Its age matters only if nobody asks any more:
+    /// it outlasts these questions, and the time that the answer to the last of them may take.
     pub(super) fn of(monitor: &Monitor) -> Self {
-        Self { fall: monitor.fall, span: monitor.interval.saturating_mul(monitor.fall) }
+        let Monitor { interval, timeout, fall, .. } = monitor;
+        let span = interval.saturating_mul(*fall).saturating_add(*timeout);
+        Self { fall: *fall, span }
     }
 }
 

@@ -131,7 +131,7 @@ proptest! {
         }
         let server = &mut world.servers[single];
         (server.alive, server.mode) = (true, Mode::Writer);
-        world.run(DISTURBED + 3000 + 2 * 1500);
+        world.run(DISTURBED + 3500 + 2 * 1500);
         prop_assert_eq!(world.watch.primary(), Some(single));
     }
 

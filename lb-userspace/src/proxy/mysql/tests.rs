@@ -14,7 +14,7 @@ use crate::config::proxy::{Monitor, Mysql, Role};
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// An answer within `fall` × `interval` = 3 s counts.
+/// An answer counts for 3.5 s: `fall` × `interval` + `timeout`.
 pub(super) fn settings() -> Mysql {
     Mysql {
         role: Role::Primary,

@@ -149,7 +149,7 @@ impl Watch {
     fn valid(&self, server: usize, now: u64) -> Option<&Said> {
         let Heard { last, failures, replaced: _, blocked: _ } = &self.heard[server];
         let monitor = &self.settings.monitor;
-        let span = (monitor.interval * monitor.fall).as_millis() as u64;
+        let span = (monitor.interval * monitor.fall + monitor.timeout).as_millis() as u64;
         let (at, said) = last.as_ref()?;
         (*failures < monitor.fall && now - at < span).then_some(said)
     }

@@ -22,9 +22,20 @@ fn a_server_of_which_nothing_is_heard_does_not_keep_the_pool_waiting() {
     pool.wait(2000);
     pool.says("a", writer("a"));
     assert_eq!(pool.primary(), None);
-    assert_eq!(pool.roles.next_deadline(pool.now), Some(pool.now + Duration::from_secs(1)));
-    pool.wait(1000);
+    assert_eq!(pool.roles.next_deadline(pool.now), Some(pool.now + Duration::from_millis(1500)));
+    pool.wait(1500);
     assert_eq!(pool.primary().as_deref(), Some("a"));
+}
+
+#[test]
+fn a_server_that_was_replaced_at_the_start_is_waited_for() {
+    let mut pool = Pool::new("a b");
+    pool.says("a", writer("former"));
+    pool.says("a", writer("a"));
+    pool.says("b", writer("b"));
+    assert_eq!((pool.primary(), pool.noted()), (None, vec![]));
+    pool.says("a", writer("a"));
+    assert_eq!((pool.primary(), pool.noted()), (None, vec![two(None, "a b")]));
 }
 
 #[test]

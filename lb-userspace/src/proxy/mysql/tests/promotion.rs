@@ -104,7 +104,7 @@ fn a_silent_primary_is_lost_by_failures_or_age_and_keeps_its_sessions() {
     // Nobody asks any more, and nobody says that time has passed either.
     pool.now += Duration::from_secs(4);
     assert_eq!(pool.primary(), None);
-    let rest = Duration::from_secs(9);
+    let rest = Duration::from_millis(9500);
     assert_eq!(pool.view(Role::Primary).hold, Some(rest));
     pool.wait(0);
     assert_eq!(pool.view(Role::Primary).hold, Some(rest));
@@ -139,4 +139,38 @@ fn two_promoted_at_once_are_none() {
     pool.says("a", replica("a", Some(0)));
     assert_eq!(pool.primary(), None);
     assert!(pool.noted().contains(&two(None, "b c")));
+}
+
+#[test]
+fn a_driver_that_is_late_does_not_prolong_the_wait() {
+    let events: [fn(&mut Pool); 3] = [
+        |pool| pool.fails("a"),
+        |pool| pool.says("a", replica("a", Some(0))),
+        |pool| pool.notes.extend(pool.roles.configure(settings(), &names("b"), pool.now)),
+    ];
+    for event in events {
+        let mut pool = Pool::running("a b");
+        pool.fails("a");
+        pool.fails("a");
+        pool.now += Duration::from_secs(4);
+        event(&mut pool);
+        assert_eq!(pool.view(Role::Primary).hold, Some(Duration::from_millis(9500)));
+    }
+}
+
+#[test]
+fn an_answer_that_is_slow_but_in_time_keeps_the_primary() {
+    let mut pool = Pool::running("a b");
+    pool.says("b", writer("b"));
+    pool.wait(10);
+    pool.says("a", writer("a"));
+    for _ in 0..2 {
+        pool.wait(1000);
+        pool.fails("a");
+        pool.says("b", writer("b"));
+    }
+    pool.wait(1490);
+    assert_eq!(pool.primary().as_deref(), Some("a"));
+    pool.says("a", writer("a"));
+    assert_eq!((pool.primary().as_deref(), pool.noted()), (Some("a"), vec![two(Some("a"), "b")]));
 }
