@@ -1,5 +1,7 @@
 //! The programs that the demo and the tests run, and a compiler.
 
+use std::path::Path;
+
 use crate::workspace;
 
 pub(super) struct Program {
@@ -11,6 +13,9 @@ pub(super) struct Program {
 
 pub(super) const CPP: Program = program("c++", "g++", "compiles the fuzzer's engine");
 
+/// A module is no program: it has no place in the search path.
+const STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
 const PROGRAMS: &[Program] = &[
     CPP,
     program("nginx", "nginx-light", "serves as the backends"),
@@ -20,6 +25,8 @@ const PROGRAMS: &[Program] = &[
     program("keepalived", "keepalived", "speaks VRRP with nodes"),
     program("bird", "bird2", "announces the VIPs of nodes by BGP"),
     program("haproxy", "haproxy", "is what lb is compared with"),
+    program(STREAM, "libnginx-mod-stream", "lets nginx forward, which lb is compared with"),
+    program("iperf3", "iperf3", "sends streams through proxies"),
     program("wrk", "wrk", "puts web servers under load"),
     program("curl", "curl", "serves as the clients"),
     program("ip", "iproute2", "makes namespaces, links, addresses and routes"),
@@ -63,7 +70,12 @@ pub(crate) fn explain_missing(machines: bool) {
 fn missing(machines: bool) -> impl Iterator<Item = &'static Program> {
     let machines = if machines { MACHINES } else { &[] };
     let wanted = PROGRAMS.iter().chain(machines);
-    wanted.filter(|program| workspace::find_program(program.name).is_none())
+    wanted.filter(|program| !is_here(program.name))
+}
+
+fn is_here(name: &str) -> bool {
+    let path = Path::new(name);
+    if path.is_absolute() { path.is_file() } else { workspace::find_program(name).is_some() }
 }
 
 /// What there must be, for people.
