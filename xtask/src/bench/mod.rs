@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: what the packet path and the control plane take on this machine, and what whole
-//! machines forward.
+//! `cargo xtask bench`: what the packet path, the control plane and the proxies take on this machine,
+//! and what whole machines forward.
 
 mod vm;
 
@@ -28,6 +28,8 @@ enum Subject {
     Control(Arguments),
     /// The loss of a node and a hand-over, beside keepalived with HAProxy (`--runs N`, `--json FILE`)
     Failover(Arguments),
+    /// Forwarding in userspace, beside HAProxy and nginx (`--runs N`, `--only SCENARIO`, `--json FILE`)
+    Proxy(Arguments),
     /// Packets per second through whole machines, beside XDP alone, IPVS and routing
     Vm(vm::Options),
 }
@@ -46,10 +48,16 @@ pub(crate) fn run(Options { subject }: Options) -> Result<()> {
         Subject::Packet(Arguments { arguments }) => ("packet", arguments),
         Subject::Control(Arguments { arguments }) => ("control", arguments),
         Subject::Failover(Arguments { arguments }) => ("failover", arguments),
+        Subject::Proxy(Arguments { arguments }) => ("proxy", arguments),
     };
-    ensure!(workspace::is_root(), "the benchmarks load XDP programs: run them as root");
+    ensure!(
+        workspace::is_root(),
+        "the benchmarks load XDP programs and make network namespaces: run them as root"
+    );
     eprintln!("==> build");
-    build::all(&setup::ensure(Needs::default())?)?;
+    // The packet path is measured alone.
+    let needs = Needs { programs: verb != "packet", ..Needs::default() };
+    build::all(&setup::ensure(needs)?)?;
     eprintln!("==> measure");
     let mut command = Command::new(workspace::binary("lb-bench"));
     let _ = command.arg(verb);

@@ -1,9 +1,10 @@
-//! `lb-bench`: what the packet path and the control plane take on this machine, and the ends of the
-//! benchmark on a wire.
+//! `lb-bench`: what the packet path, the control plane and the proxies take on this machine, and the
+//! ends of the benchmark on a wire.
 
 mod control;
 mod failover;
 mod packet;
+mod proxy;
 mod wire;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -28,6 +29,11 @@ enum Verb {
     Control(control::Options),
     /// What clients see of the loss of a node and of a hand-over, beside keepalived and HAProxy.
     Failover(failover::Options),
+    /// Forwarding in userspace, beside HAProxy and nginx.
+    Proxy(proxy::Options),
+    /// The proxies of `proxy`; that verb calls it.
+    #[command(hide = true)]
+    ProxyHost(proxy::host::Options),
     /// The ends of a benchmark on a wire; `cargo xtask bench vm` calls it.
     #[command(hide = true)]
     Wire(wire::Options),
@@ -38,6 +44,8 @@ fn main() -> ExitCode {
         Verb::Packet(options) => packet::run(&options),
         Verb::Control(options) => control::run(&options),
         Verb::Failover(options) => failover::run(&options),
+        Verb::Proxy(options) => proxy::run(&options),
+        Verb::ProxyHost(options) => proxy::host::run(&options),
         Verb::Wire(options) => wire::run(&options),
     };
     match outcome {
