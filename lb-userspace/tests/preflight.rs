@@ -23,6 +23,8 @@ fn node(dir: &tempfile::TempDir, bpffs: &Path) -> Node {
         tunnel_source: Vec::new(),
         probe_aliases: Vec::new(),
         watchdog: None,
+        proxy_threads: None,
+        proxy_drain: std::time::Duration::ZERO,
     }
 }
 

@@ -23,6 +23,12 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
     }
     let watchdog = |config: &Config| config.node.watchdog.map_or_else(|| "none".into(), span);
     found.extend(changed("node.watchdog", watchdog(old), watchdog(new)));
+    let threads = |config: &Config| {
+        config.node.proxy_threads.map_or_else(|| "one per CPU".into(), |it| it.to_string())
+    };
+    found.extend(changed("node.proxy_threads", threads(old), threads(new)));
+    let drain = |config: &Config| span(config.node.proxy_drain);
+    found.extend(changed("node.proxy_drain", drain(old), drain(new)));
     let sources = |config: &Config| prefixes(&config.node.tunnel_source);
     found.extend(changed("node.tunnel_source", sources(old), sources(new)));
     let Answers { echo, errors, resets } = new.answers;

@@ -25,6 +25,10 @@ pub struct Node {
     /// How long packets are balanced without a sign of life of the daemon, in whole seconds; for ever
     /// if `None`. After that the kernel gets them all.
     pub watchdog: Option<Duration>,
+    /// The threads of the forwarders; one for each CPU that the process may use if `None`.
+    pub proxy_threads: Option<u32>,
+    /// How long the sessions of a forwarder that is replaced or ended may go on.
+    pub proxy_drain: Duration,
 }
 
 impl std::fmt::Debug for Node {
@@ -38,6 +42,8 @@ impl std::fmt::Debug for Node {
             tunnel_source,
             probe_aliases,
             watchdog,
+            proxy_threads,
+            proxy_drain,
         } = self;
         f.debug_struct("Node")
             .field("interfaces", interfaces)
@@ -47,6 +53,8 @@ impl std::fmt::Debug for Node {
             .field("tunnel_source", tunnel_source)
             .field("probe_aliases", probe_aliases)
             .field("watchdog", watchdog)
+            .field("proxy_threads", proxy_threads)
+            .field("proxy_drain", proxy_drain)
             .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ mod route;
 mod track;
 mod vrrp;
 
-use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use lb_common::{addr::Protocol, route::Prefix, service::ForwardMode};
 use toml::de::DeTable;
@@ -38,6 +38,8 @@ const NODE: &[&str] = &[
     "tunnel_source",
     "probe_aliases",
     "watchdog",
+    "proxy_threads",
+    "proxy_drain",
 ];
 const LIMITS: &[&str] = &["services", "backends", "slots", "routes", "denied", "flows", "pending"];
 const ANSWERS: &[&str] = &["echo", "errors", "resets"];
@@ -164,6 +166,8 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
         tunnel_source: Vec::new(),
         probe_aliases: with_defaults(Vec::new()),
         watchdog: None,
+        proxy_threads: None,
+        proxy_drain: Duration::from_secs(600),
     };
     let Ok(table) = root.table("node", NODE) else { return defaults };
     let interfaces = table.list("interfaces", value::text);
@@ -187,6 +191,10 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
             table.list("probe_aliases", value::prefix).unwrap_or_default(),
         ),
         watchdog: table.optional("watchdog", value::duration).ok().flatten(),
+        proxy_threads: table.optional("proxy_threads", value::count).ok().flatten(),
+        proxy_drain: table
+            .or("proxy_drain", defaults.proxy_drain, value::duration)
+            .unwrap_or(defaults.proxy_drain),
     }
 }
 

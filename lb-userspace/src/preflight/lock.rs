@@ -88,6 +88,8 @@ mod tests {
             tunnel_source: Vec::new(),
             probe_aliases: Vec::new(),
             watchdog: None,
+            proxy_threads: None,
+            proxy_drain: std::time::Duration::ZERO,
         }
     }
 

@@ -5,12 +5,16 @@ use std::{path::Path, time::Duration};
 use lb_common::route::Prefix;
 
 use super::{Problem, repeated, service::host};
-use crate::config::{Firewall, Limits, Node};
+use crate::{
+    config::{Firewall, Limits, Node},
+    proxy::SessionId,
+};
 
 /// `IFNAMSIZ` of the kernel, without its final NUL.
 const INTERFACE_NAME_MAX: usize = 15;
 const WATCHDOG_MIN: Duration = Duration::from_secs(3);
 const WATCHDOG_MAX: Duration = Duration::from_secs(3600);
+const DRAIN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// `sun_path` (unix(7)), without its final NUL.
 const SOCKET_PATH_MAX: usize = 107;
 
@@ -19,6 +23,8 @@ pub(super) fn check(node: &Node) -> Vec<Problem> {
     problems.extend(prefixes("tunnel_source", &node.tunnel_source));
     problems.extend(prefixes("probe_aliases", &node.probe_aliases));
     problems.extend(node.watchdog.and_then(watchdog));
+    problems.extend(node.proxy_threads.and_then(proxy_threads));
+    problems.extend(proxy_drain(node.proxy_drain));
     for (key, path) in [("node.runtime_dir", &node.runtime_dir), ("node.pin_dir", &node.pin_dir)] {
         problems.extend(directory(key, path));
     }
@@ -39,6 +45,21 @@ fn watchdog(limit: Duration) -> Option<Problem> {
     (!fits).then(|| {
         let message = format!("{} is no limit for silence", humantime::format_duration(limit));
         Problem::new("node.watchdog", message, "use whole seconds, \"3s\" to \"1h\", or remove it")
+    })
+}
+
+fn proxy_threads(count: u32) -> Option<Problem> {
+    let fits = usize::try_from(count).is_ok_and(|it| (1..=SessionId::WORKERS).contains(&it));
+    (!fits).then(|| {
+        let remedy = format!("use 1 to {}, or remove it", SessionId::WORKERS);
+        Problem::new("node.proxy_threads", format!("{count} is out of range"), remedy)
+    })
+}
+
+fn proxy_drain(span: Duration) -> Option<Problem> {
+    (span > DRAIN_MAX).then(|| {
+        let message = format!("{} is too long", humantime::format_duration(span));
+        Problem::new("node.proxy_drain", message, "use at most \"7days\"")
     })
 }
 
