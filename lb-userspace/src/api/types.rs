@@ -210,15 +210,15 @@ pub struct Stats {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Change {
-    /// A new backend for one service.
+    /// A new backend for one service or proxy.
     Add {
         /// The service's name.
         service: String,
-        /// The backend's name; its address if absent.
+        /// The backend's name; its address if absent, with the port in a proxy's pool.
         name: Option<String>,
         /// Its address.
         address: IpAddr,
-        /// Its port; the service's if absent.
+        /// Its port; the service's if absent. A proxy has none to give.
         port: Option<u16>,
         /// Its weight; 1 if absent.
         weight: Option<u16>,
@@ -267,7 +267,9 @@ pub enum Change {
 /// The answer to a change that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
-    /// The services it touched; empty if it asked for what is so already.
+    /// The backend's name.
+    pub backend: String,
+    /// The services and proxies it touched; empty if it asked for what is so already.
     pub services: Vec<String>,
     /// The slots that changed hands.
     pub slots_moved: u64,

@@ -30,17 +30,15 @@ pub(super) async fn change(client: &Client, output: Output, order: Order) -> Res
 }
 
 fn text(change: &Change, changed: &Changed) -> String {
-    let (name, done) = match change {
-        Change::Add { name, address, .. } => {
-            (name.clone().unwrap_or_else(|| address.to_string()), "added".to_owned())
-        }
-        Change::Remove { backend, .. } => (backend.clone(), "removed".to_owned()),
-        Change::Weight { backend, weight, .. } => (backend.clone(), format!("at weight {weight}")),
-        Change::Drain { backend, .. } => (backend.clone(), "draining".to_owned()),
-        Change::Maintenance { backend, .. } => (backend.clone(), "in maintenance".to_owned()),
-        Change::Ready { backend, .. } => (backend.clone(), "ready".to_owned()),
+    let done = match change {
+        Change::Add { .. } => "added".to_owned(),
+        Change::Remove { .. } => "removed".to_owned(),
+        Change::Weight { weight, .. } => format!("at weight {weight}"),
+        Change::Drain { .. } => "draining".to_owned(),
+        Change::Maintenance { .. } => "in maintenance".to_owned(),
+        Change::Ready { .. } => "ready".to_owned(),
     };
-    let Changed { services, slots_moved } = changed;
+    let Changed { backend: name, services, slots_moved } = changed;
     if services.is_empty() {
         return format!("{name} is {done} already: nothing changed\n");
     }

@@ -17,7 +17,7 @@ use super::{Rejection, Request, state::State};
 use crate::{
     api::{
         plan::{self, File, Plan, Saved},
-        types::{Admin, Changed, Interface, Stats, Status},
+        types::{Admin, Interface, Stats, Status},
     },
     cluster,
     config::file::{self, Loaded},
@@ -177,8 +177,8 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
             }
             Request::Change(change, who, to) => {
                 let answer = self.state.change(&change);
-                if let Ok(Changed { services, slots_moved: _ }) = &answer {
-                    self.state.events().note_change(&change, services, &who);
+                if let Ok(changed) = &answer {
+                    self.state.events().note_change(&change, changed, &who);
                 }
                 self.state.note_progress();
                 send(to, answer);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Event, Events, Kind, Who};
 use crate::api::{
     plan::{self, Difference, Plan},
-    types::Change,
+    types::{Change, Changed},
 };
 
 impl Events {
@@ -26,38 +26,31 @@ impl Events {
         }
     }
 
-    /// Notes a change that was made, for each of the services that it touched.
-    pub fn note_change(&self, change: &Change, services: &[String], who: &Who) {
-        let (kind, backend, cause) = match change {
-            Change::Add { service: _, name, address, port, weight } => {
+    /// Notes a change that was made, for each of the services and proxies that it touched.
+    pub fn note_change(&self, change: &Change, changed: &Changed, who: &Who) {
+        let (kind, cause) = match change {
+            Change::Add { service: _, name: _, address, port, weight } => {
                 let port = port.map(|port| format!(" port {port}")).unwrap_or_default();
-                let cause = format!("{address}{port}, weight {}", weight.unwrap_or(1));
-                (Kind::Added, name.clone().unwrap_or_else(|| address.to_string()), cause)
+                (Kind::Added, format!("{address}{port}, weight {}", weight.unwrap_or(1)))
             }
-            Change::Remove { backend, service: _ } => {
-                (Kind::Removed, backend.clone(), "the connections that it has go on".into())
-            }
-            Change::Weight { backend, service: _, weight } => {
-                (Kind::Weight, backend.clone(), weight.to_string())
-            }
-            Change::Drain { backend, service: _, deadline_seconds } => {
+            Change::Remove { .. } => (Kind::Removed, "it gets no new connections".into()),
+            Change::Weight { weight, .. } => (Kind::Weight, weight.to_string()),
+            Change::Drain { deadline_seconds, .. } => {
                 let end = deadline_seconds.map(|seconds| {
                     let span = humantime::format_duration(Duration::from_secs(seconds));
                     format!(", maintenance begins in {span}")
                 });
                 let cause = format!("new connections go to others{}", end.unwrap_or_default());
-                (Kind::Drain, backend.clone(), cause)
+                (Kind::Drain, cause)
             }
-            Change::Maintenance { backend, service: _ } => {
-                let cause = "its connections follow the service's `on_down`".into();
-                (Kind::Maintenance, backend.clone(), cause)
+            Change::Maintenance { .. } => {
+                (Kind::Maintenance, "its connections follow `on_down`".into())
             }
-            Change::Ready { backend, service: _ } => {
-                (Kind::Ready, backend.clone(), "it takes its share again".into())
-            }
+            Change::Ready { .. } => (Kind::Ready, "it takes its share again".into()),
         };
+        let Changed { backend, services, slots_moved: _ } = changed;
         for service in services {
-            self.note(Event::new(kind, cause.as_str()).of_backend(service, &backend).by(who));
+            self.note(Event::new(kind, cause.as_str()).of_backend(service, backend).by(who));
         }
     }
 }

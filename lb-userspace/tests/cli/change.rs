@@ -59,7 +59,7 @@ fn changes_are_made_once() {
     assert_eq!(text, "web4 is removed in web: 21.8k slots moved\n");
     let changed: Changed = json(&daemon, &["backend", "ready", "web2"]);
     let services = ["web6", "app", "app6"].map(String::from).into();
-    assert_eq!(changed, Changed { services, slots_moved: 65_535 });
+    assert_eq!(changed, Changed { backend: "web2".into(), services, slots_moved: 65_535 });
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn curl_can_do_what_the_command_can() {
     let drain = r#"{"change": "drain", "backend": "web2", "service": "web"}"#;
     assert_eq!(
         curl(&["--data", drain], "/v1/changes"),
-        "{\"services\":[\"web\"],\"slots_moved\":21845}\n 200"
+        "{\"backend\":\"web2\",\"services\":[\"web\"],\"slots_moved\":21845}\n 200"
     );
     for (arguments, path, expected) in [
         (&[] as &[_], "/v2", r#"{"error":"there is no /v2; use GET /v1/status, "#),

@@ -179,8 +179,8 @@ impl Books {
             Request::Explain(question, answer) => drop(answer.send(Ok(explanation(&question)))),
             Request::Change(change, who, answer) => {
                 let changed = self.change(&change);
-                if let Ok(Changed { services, .. }) = &changed {
-                    self.events.note_change(&change, services, &who);
+                if let Ok(changed) = &changed {
+                    self.events.note_change(&change, changed, &who);
                 }
                 drop(answer.send(changed));
             }
@@ -283,6 +283,7 @@ impl Books {
     }
 
     fn change(&mut self, change: &Change) -> Result<Changed, Rejection> {
+        let backend = config::subject_of(&self.config, change);
         let services = match config::change(&self.config, change, 1_800_000_000)? {
             Some((config, services)) => {
                 self.config = config;
@@ -290,7 +291,7 @@ impl Books {
             }
             None => Vec::new(),
         };
-        Ok(Changed { slots_moved: 21_845 * services.len() as u64, services })
+        Ok(Changed { backend, slots_moved: 21_845 * services.len() as u64, services })
     }
 
     fn diff(&self) -> Vec<Difference> {

@@ -14,12 +14,13 @@ use crate::{
 impl<D: Dataplane> State<D> {
     /// Makes a change, or leaves all as it was.
     pub fn change(&mut self, change: &Change) -> Result<Changed, Rejection> {
+        let backend = config::subject_of(&self.config, change);
         let Some((config, services)) = config::change(&self.config, change, unix_time())? else {
-            return Ok(Changed { services: Vec::new(), slots_moved: 0 });
+            return Ok(Changed { backend, services: Vec::new(), slots_moved: 0 });
         };
         let Outcome { slots_moved, .. } = self.replace(config)?;
         self.keep();
-        Ok(Changed { services, slots_moved })
+        Ok(Changed { backend, services, slots_moved })
     }
 
     /// Puts another configuration in force, or leaves all as it was.
