@@ -115,7 +115,7 @@ impl Override {
             return self.apply_to(&mut service.backends);
         }
         let proxy = config.proxies.iter_mut().find(|it| it.name == self.service);
-        self.apply_to(&mut proxy.ok_or("the file has no such service")?.backends)
+        self.apply_to(&mut proxy.ok_or("the file has no such service or proxy")?.backends)
     }
 
     fn apply_to<B: Member>(&self, pool: &mut Vec<B>) -> Result<(), &'static str> {

@@ -245,7 +245,9 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, NoPlace> {
         match text.strip_prefix("unix:") {
-            Some(path) if path.starts_with('/') => Ok(Self::Unix(path.into())),
+            Some(path) if path.starts_with('/') && !path.contains('\0') => {
+                Ok(Self::Unix(path.into()))
+            }
             Some(_) => Err(NoPlace),
             None => text.parse().map(Self::Tcp).map_err(|_| NoPlace),
         }

@@ -1,6 +1,7 @@
 //! Configuration files as operators write them: good ones, and bad ones with what is said of them.
 
 mod mistakes;
+mod proxy;
 mod route;
 mod vrrp;
 
@@ -24,6 +25,8 @@ const EXAMPLE: &str = include_str!("../../../lb.example.toml");
 const NODE: &str = "[node]\ninterfaces = ['eth0']\nseed = '00112233445566778899aabbccddeeff'\n";
 /// Begins in line 4 when it follows [`NODE`].
 const SERVICE: &str = "[[service]]\nname = 'web'\nvip = '192.0.2.10'\nport = 80\nforward = 'l2'\n";
+/// Begins in line 4 when it follows [`NODE`].
+const PROXY: &str = "[[proxy]]\nname = 'fwd'\nlisten = ['10.0.0.2:8080']\n";
 const NAT: &str = "[[service]]\nname = 'app'\nvip = '192.0.2.20'\nport = 80\nforward = 'nat'\n";
 
 #[test]
@@ -62,6 +65,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.node.pin_dir.to_str(), Some("/sys/fs/bpf/lb"));
     assert_eq!(config.node.seed, DEFAULT_SEED);
     assert_eq!(config.node.tunnel_source, []);
+    assert_eq!((config.node.proxy_threads, config.node.proxy_drain.as_secs()), (None, 600));
     let defaults = [("240.0.0.0", 12), ("fd6c:6270:726f:6265::", 96)];
     let defaults = defaults.map(|(ip, length)| Prefix::new(ip.parse().expect("valid"), length));
     assert!(config.node.probe_aliases.iter().copied().map(Some).eq(defaults));
@@ -274,8 +278,10 @@ fn the_example_shows_every_key() {
     }
     for (table, keys) in KEYS.iter().filter(|(table, _)| !table.is_empty()) {
         let is_table = |key: &str| KEYS.iter().any(|(it, _)| *it == format!("{table}.{key}"));
+        // Checks have the same keys everywhere.
+        let table = table.replace("proxy.check", "service.check");
         for key in keys.iter().filter(|key| !is_table(key)) {
-            assert!(shown.contains(&((*table).to_owned(), (*key).to_owned())), "{table}.{key}");
+            assert!(shown.contains(&(table.clone(), (*key).to_owned())), "{table}.{key}");
         }
     }
 }

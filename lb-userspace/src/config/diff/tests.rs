@@ -40,11 +40,25 @@ addresses = ["203.0.113.13"]
 [[route]]
 name = "stays"
 addresses = ["203.0.113.14"]
+[[proxy]]
+name = "closed"
+listen = ["10.0.0.2:81"]
+backend = [{ address = "10.0.0.31:80" }]
+[[proxy]]
+name = "shop"
+listen = ["10.0.0.2:8080"]
+backend = [{ name = "a", address = "10.0.0.31:80" }, { name = "b", address = "unix:/run/b" }]
+[[proxy]]
+name = "still"
+listen = ["10.0.0.2:82"]
+backend = [{ name = "a", address = "10.0.0.31:80" }]
 "#;
 
 const NEW: &str = r#"
 [node]
 interfaces = ["eth1"]
+proxy_threads = 4
+proxy_drain = "1h"
 seed = "ff112233445566778899aabbccddeeff"
 tunnel_source = ["10.0.0.64/26"]
 [limits]
@@ -103,6 +117,34 @@ datapath = true
 name = "new"
 interface = "vips"
 addresses = ["203.0.113.16", "2001:db8::16"]
+[[proxy]]
+name = "still"
+listen = ["10.0.0.2:82"]
+backend = [{ name = "a", address = "10.0.0.31:80", backup = true }]
+[[proxy]]
+name = "opened"
+listen = ["10.0.0.2:83", "unix:/run/opened"]
+[[proxy]]
+name = "shop"
+listen = ["10.0.0.2:8081"]
+balance = "hash"
+max_connections = 7
+queue.length = 7
+timeout.connect = "7s"
+retries = 7
+nodelay = false
+accept_proxy.from = ["10.0.0.0/24"]
+send_proxy = "v1"
+on_down = "close"
+eject.failures = 7
+check.type = "tcp"
+protocol = "mysql"
+role = "primary"
+monitor.user = "lb"
+backend = [
+  { name = "a", address = "10.0.0.32:80", weight = 2, admin = "maintenance", max_connections = 7 },
+  { name = "c", address = "unix:/run/c", admin = "drain" },
+]
 "#;
 
 fn config(text: &str) -> Config {
@@ -121,6 +163,8 @@ fn all_that_differs_is_said_once() {
         found.iter().map(|it| format!("{} {}: {}", sign(it.kind), it.subject, it.detail)).collect();
     let expected = [
         "~ node.seed: another one",
+        "~ node.proxy_threads: one per CPU → 4",
+        "~ node.proxy_drain: 10m → 1h",
         "~ node.tunnel_source: none → 10.0.0.64/26",
         "~ answers.echo: 1000 → 0",
         "- firewall.deny: 2001:db8::/32",
@@ -139,6 +183,17 @@ fn all_that_differs_is_said_once() {
         "~ backend web/web2 admin: ready → drain",
         "+ backend web/web3: 10.0.0.13 port 443, weight 1, maintenance",
         "+ service dns: 2001:db8::10 port 53/udp, l2, 0 backends",
+        "- proxy closed: 10.0.0.2:81, 1 backend",
+        "~ proxy still: changed in backend.backup or backend.max_connections",
+        "+ proxy opened: 10.0.0.2:83, unix:/run/opened, 0 backends",
+        "~ proxy shop: changed in listen, balance, max_connections, queue, timeout, retries, nodelay, \
+         keepalive or source, accept_proxy, send_proxy, on_down, eject, check, protocol, role or \
+         monitor, backend.backup or backend.max_connections",
+        "- backend shop/b: unix:/run/b",
+        "~ backend shop/a: 10.0.0.31:80 → 10.0.0.32:80",
+        "~ backend shop/a weight: 1 → 2",
+        "~ backend shop/a admin: ready → maintenance",
+        "+ backend shop/c: unix:/run/c, weight 1, drain",
         "- vrrp off: 203.0.113.12, id 52 on eth0, priority 100",
         "+ vrrp on: 2001:db8::10/64, 2001:db8::11, id 51 on eth1, priority 200",
         "~ vrrp out: changed in addresses, preempt, checksum, announce, track",

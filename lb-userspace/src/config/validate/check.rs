@@ -19,13 +19,22 @@ const DATAGRAM_MAX: usize = 65_507;
 /// A rule that is broken: the key within the check, what is wrong, what to do.
 type Broken = (&'static str, String, String);
 
-/// The rules of a check of backends that are reached by `forward` at `ports`; `key` is its table.
-pub(super) fn check(key: &str, check: &Check, forward: ForwardMode, ports: Ports) -> Vec<Problem> {
+/// Whose backends are checked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whose {
+    /// A service's, which packets reach by this mode at these ports.
+    Service(ForwardMode, Ports),
+    /// A proxy's, each of which has its own port.
+    Proxy,
+}
+
+/// The rules of a check; `key` is its table.
+pub(super) fn check(key: &str, check: &Check, whose: Whose) -> Vec<Problem> {
     let Check { kind, through, port, interval, fast_interval, timeout, .. } = check;
     let Check { rise, fall, slow_start, flap, .. } = check;
     let mut broken = self::kind(kind);
-    broken.extend(self::through(*through, kind, forward));
-    broken.extend(self::port(*port, kind, ports));
+    broken.extend(self::through(*through, kind, whose));
+    broken.extend(self::port(*port, kind, whose));
     broken.extend(times(*interval, *fast_interval, *timeout));
     for (name, number) in [("rise", rise), ("fall", fall)] {
         if *number == 0 {
@@ -101,28 +110,33 @@ fn http(Http { method, path, body, .. }: &Http) -> Vec<Broken> {
 
 /// Behind nat, packets go to the backend's own address anyway, and its answers to all lead back
 /// through the node. Errors of ICMP do not come back through the packet path.
-fn through(through: Through, kind: &CheckKind, mode: ForwardMode) -> Option<Broken> {
-    let message = if mode == ForwardMode::NAT {
-        "a nat backend has no VIP: its checks go to its own address"
-    } else if kind.takes_silence() {
-        "without `expect` only a refusal is a failure, and that does not come back this way"
-    } else {
-        return None;
+fn through(through: Through, kind: &CheckKind, whose: Whose) -> Option<Broken> {
+    let (message, remedy) = match whose {
+        Whose::Service(ForwardMode::NAT, _) => {
+            ("a nat backend has no VIP: its checks go to its own address", "remove it")
+        }
+        Whose::Proxy => {
+            ("a proxy's backend has no VIP: its checks go to its own address", "remove it")
+        }
+        Whose::Service(..) if kind.takes_silence() => (
+            "without `expect` only a refusal is a failure, and that does not come back this way",
+            "add `expect`, or write \"direct\"",
+        ),
+        Whose::Service(..) => return None,
     };
-    let remedy =
-        if mode == ForwardMode::NAT { "remove it" } else { "add `expect`, or write \"direct\"" };
     (through == Through::Datapath).then(|| say("through", message, remedy))
 }
 
 /// Of a service with every port, none is the backend's own.
-fn port(port: Option<u16>, kind: &CheckKind, ports: Ports) -> Option<Broken> {
-    let needed = !matches!(kind, CheckKind::Icmp | CheckKind::Exec { .. });
+fn port(port: Option<u16>, kind: &CheckKind, whose: Whose) -> Option<Broken> {
+    let has_any = matches!(whose, Whose::Service(_, ports) if ports.is_any());
+    let needed = has_any && !matches!(kind, CheckKind::Icmp | CheckKind::Exec { .. });
     match port {
         Some(0) => {
             let Fault { message, remedy } = not_a_port(&0);
             Some(say("port", message, remedy))
         }
-        None if ports.is_any() && needed => Some(say(
+        None if needed => Some(say(
             "port",
             "missing: a service with any port does not say which one to check",
             "add `port = 80`, for example",

@@ -1,11 +1,11 @@
 //! The rules of proxies.
 
+mod check;
 mod mysql;
+mod pool;
 mod several;
 
 use std::{net::IpAddr, path::Path, time::Duration};
-
-use lb_common::service::{ForwardMode, Ports};
 
 pub(super) use several::check as several;
 
@@ -14,13 +14,16 @@ use super::{
     service::{host, named},
 };
 use crate::config::{
-    Check, CheckKind, MAX_WEIGHT,
+    MAX_WEIGHT,
     proxy::{AcceptProxy, Backend, Eject, Place, Proxy, Queue, Sockets, Timeouts},
     value::{not_a_port, not_a_weight},
 };
 
 /// A week: longer than any session lasts, and far from what clocks can count.
 const SPAN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
+/// `MAX_TCP_KEEPIDLE` of the kernel (include/net/tcp.h).
+const KEEPALIVE_MAX: Duration = Duration::from_secs(32_767);
 /// What a socket's address has room for (`struct sockaddr_un`), without the end.
 const PATH_MAX: usize = 107;
 
@@ -38,24 +41,31 @@ pub(super) fn check(index: usize, proxy: &Proxy) -> Vec<Problem> {
         problems.push(Problem::new(key("listen"), "there is none", remedy));
     }
     for (position, place) in listen.iter().enumerate() {
-        let broken = self::place(place).into_iter();
-        problems.extend(broken.map(|(message, remedy)| {
-            Problem::new(key(&format!("listen[{position}]")), message, remedy)
-        }));
+        problems.extend(self::listen(key(&format!("listen[{position}]")), place));
     }
     let broken = spans(proxy).into_iter().chain(counts(proxy)).chain(header(proxy));
     let broken = broken.chain(sources(&proxy.sockets)).chain(mysql::check(proxy));
     problems.extend(broken.map(|(at, message, remedy)| Problem::new(key(&at), message, remedy)));
-    problems.extend(checked(&key("check"), proxy));
+    problems.extend(check::check(&key("check"), proxy));
     for (position, backend) in backends.iter().enumerate() {
         problems.extend(self::backend(|it| key(&format!("backend[{position}].{it}")), backend));
     }
-    problems.extend(pool(&key("backend"), proxy));
+    problems.extend(pool::check(&key("backend"), proxy));
     problems
 }
 
 fn say(key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Broken {
     (key.into(), message.into(), remedy.into())
+}
+
+/// Where sessions come in: an address of this node, or all of them.
+fn listen(key: String, place: &Place) -> Option<Problem> {
+    if let Some((message, remedy)) = self::place(place) {
+        return Some(Problem::new(key, message, remedy));
+    }
+    let Place::Tcp(socket) = place else { return None };
+    let fits = |ip: IpAddr| ip.is_unspecified() || ip.is_loopback();
+    Some(socket.ip()).filter(|ip| !fits(*ip)).and_then(|ip| host(|| key, ip))
 }
 
 /// What is wrong with an address, and what to do.
@@ -90,7 +100,6 @@ fn spans(proxy: &Proxy) -> Vec<Broken> {
         ("queue.timeout", Some(queue)),
         ("eject.hold", Some(hold)),
         ("eject.max_hold", Some(max_hold)),
-        ("keepalive", proxy.sockets.keepalive),
         ("accept_proxy.timeout", proxy.accept_proxy.as_ref().map(|it| it.timeout)),
     ];
     let mut broken: Vec<_> =
@@ -100,11 +109,16 @@ fn spans(proxy: &Proxy) -> Vec<Broken> {
         let message = format!("{most} is less than the hold of {hold}");
         broken.push(say("eject.max_hold", message, "lengthen it, or shorten `hold`"));
     }
-    if proxy.sockets.keepalive.is_some_and(|it| it.subsec_nanos() != 0) {
-        let message = "the kernel counts whole seconds";
-        broken.push(say("keepalive", message, "use \"1m\", for example"));
-    }
+    broken.extend(proxy.sockets.keepalive.and_then(keepalive));
     broken
+}
+
+fn keepalive(span: Duration) -> Option<Broken> {
+    let fits = (KEEPALIVE_MIN..=KEEPALIVE_MAX).contains(&span) && span.subsec_nanos() == 0;
+    (!fits).then(|| {
+        let message = format!("the kernel cannot wait for {}", spell(span));
+        say("keepalive", message, "use whole seconds, \"1s\" to \"9h\", or remove it")
+    })
 }
 
 fn some_time(key: &str, span: Duration) -> Option<Broken> {
@@ -143,27 +157,6 @@ fn sources(Sockets { source, .. }: &Sockets) -> Vec<Broken> {
     wrong.chain(second).collect()
 }
 
-/// Checks go where sessions go.
-fn checked(key: &str, proxy: &Proxy) -> Vec<Problem> {
-    let Some(check) = &proxy.check else { return Vec::new() };
-    let mut problems = super::check::check(key, check, ForwardMode::NAT, Ports::ANY);
-    // Each backend has its own port.
-    problems.retain(|it| check.port.is_some() || it.key != format!("{key}.port"));
-    if let Some(message) = unfit(check, proxy) {
-        let remedy = "use \"tcp\", \"http\" or \"exec\", or a backend at an address";
-        problems.push(Problem::new(format!("{key}.type"), message, remedy));
-    }
-    problems
-}
-
-/// Why checks cannot be made.
-fn unfit(check: &Check, proxy: &Proxy) -> Option<String> {
-    let unix = proxy.backends.iter().find(|it| matches!(it.address, Place::Unix(_)))?;
-    let fits = matches!(check.kind, CheckKind::Tcp | CheckKind::Http(_) | CheckKind::Exec { .. });
-    let at = &unix.address;
-    (!fits).then(|| format!("`{}` is at {at}, where this cannot be tried", unix.name))
-}
-
 fn backend(key: impl Fn(&str) -> String, backend: &Backend) -> Vec<Problem> {
     let Backend { name, address, weight, backup: _, max_connections, admin: _ } = backend;
     let mut problems = Vec::new();
@@ -183,28 +176,6 @@ fn backend(key: impl Fn(&str) -> String, backend: &Backend) -> Vec<Problem> {
         let remedy = "use 1 or more; `weight = 0` keeps sessions away";
         problems.push(Problem::new(key("max_connections"), "0 is out of range", remedy));
     }
-    problems
-}
-
-/// The rules of a pool's backends together; `key` is the array's.
-fn pool(key: &str, proxy: &Proxy) -> Vec<Problem> {
-    let Proxy { name, backends, .. } = proxy;
-    let mut problems = Vec::new();
-    problems.extend(repeated(backends, |it| it.name.as_str()).map(|(index, first)| {
-        Problem::new(
-            format!("{key}[{index}].name"),
-            format!("backend[{first}] of `{name}` is named `{}` as well", backends[index].name),
-            "give each backend of a proxy its own name",
-        )
-    }));
-    problems.extend(repeated(backends, |it| &it.address).map(|(index, first)| {
-        let (this, first) = (&backends[index], &backends[first].name);
-        Problem::new(
-            format!("{key}[{index}].address"),
-            format!("{} is in `{name}` twice, as `{first}` and as `{}`", this.address, this.name),
-            "remove one, and use `weight` for a larger share",
-        )
-    }));
     problems
 }
 

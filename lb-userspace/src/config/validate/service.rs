@@ -7,7 +7,7 @@ use lb_common::{
     slot::INDEX_MAX,
 };
 
-use super::{Problem, repeated};
+use super::{Problem, check::Whose, repeated};
 use crate::config::{
     Backend, MAX_WEIGHT, RING_SIZES, Service,
     value::{Fault, not_a_port, not_a_weight},
@@ -59,9 +59,8 @@ pub(super) fn check(index: usize, service: &Service) -> Vec<Problem> {
             format!("use one of {}", sizes.join(", ")),
         ));
     }
-    problems.extend(
-        check.iter().flat_map(|it| super::check::check(&key("check"), it, *forward, *ports)),
-    );
+    let whose = Whose::Service(*forward, *ports);
+    problems.extend(check.iter().flat_map(|it| super::check::check(&key("check"), it, whose)));
     problems.extend(agent.iter().flat_map(|it| super::check::agent(&key("agent"), it)));
     problems.extend(emergency(key, service));
     for (position, backend) in backends.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod node;
+mod proxy;
 mod route;
 mod service;
 mod vrrp;
@@ -15,7 +16,9 @@ pub(crate) struct Case(pub(crate) &'static [&'static str], pub(crate) &'static [
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
     let of_services = [node::RULES, service::RULES, checks::CHECKS];
     let of_addresses = [vrrp::KEYS, vrrp::RULES, route::CASES];
-    [SYNTAX, KEYS_AND_TYPES].into_iter().chain(of_services).chain(of_addresses).flatten()
+    let of_proxies = [proxy::KEYS, proxy::rules::RULES, proxy::rules::MYSQL];
+    let all = [SYNTAX, KEYS_AND_TYPES].into_iter().chain(of_services).chain(of_addresses);
+    all.chain(of_proxies).flatten()
 }
 
 const SYNTAX: &[Case] = &[
@@ -45,13 +48,13 @@ const KEYS_AND_TYPES: &[Case] = &[
     Case(
         &["[nod]\n", NODE],
         &["1: nod: unknown key; did you mean `node`? Known here: node, limits, answers, \
-         firewall, service, vrrp, route"],
+         firewall, service, proxy, vrrp, route"],
     ),
     Case(
         &[NODE, "color = 'red'\n"],
         &[
             "4: node.color: unknown key; remove it; known here: interfaces, mode, runtime_dir, pin_dir, \
-         seed, tunnel_source, probe_aliases, watchdog",
+         seed, tunnel_source, probe_aliases, watchdog, proxy_threads, proxy_drain",
         ],
     ),
     Case(

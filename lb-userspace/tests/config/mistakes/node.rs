@@ -29,6 +29,21 @@ pub(super) const RULES: &[Case] = &[
         ],
     ),
     Case(
+        &[NODE, "proxy_threads = 0\nproxy_drain = '8days'\n"],
+        &[
+            "4: node.proxy_threads: 0 is out of range; use 1 to 256, or remove it",
+            "5: node.proxy_drain: 8days is too long; use at most \"7days\"",
+        ],
+    ),
+    Case(
+        &[NODE, "proxy_threads = 'all'\nproxy_drain = 600\n"],
+        &[
+            "4: node.proxy_threads: must be an integer, not a string; write it without quotes",
+            "5: node.proxy_drain: 600 has no unit; write a number with a unit, such as \"200ms\", \
+             \"1s\" or \"2m\"",
+        ],
+    ),
+    Case(
         &[
             NODE,
             "probe_aliases = ['192.0.2.0/24', 'fd00::/127']\n",

@@ -19,6 +19,10 @@ pub(super) fn check(proxy: &Proxy) -> Vec<Broken> {
         ("close_lag", *close_lag),
     ];
     broken.extend(spans.into_iter().filter_map(|(key, span)| some_time(key, span?)));
+    if max_lag.is_none() && !lag_return.is_zero() {
+        let message = "there is no `max_lag` to come back from";
+        broken.push(say("lag_return", message, "add a `max_lag`, or remove it"));
+    }
     if let Some(most) = max_lag.filter(|most| lag_return > most) {
         let (back, most) = (spell(*lag_return), spell(most));
         let message = format!("{back} is more than the `max_lag` of {most}");

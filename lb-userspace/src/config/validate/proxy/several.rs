@@ -69,28 +69,44 @@ fn clash(this: &Place, other: &Place) -> bool {
     }
 }
 
-/// What the packet path takes never comes to a listener.
+/// What the packet path takes never comes to a listener, and what the node itself sends never to the
+/// packet path.
 fn taken(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (index, proxy) in config.proxies.iter().enumerate() {
         for (position, place) in proxy.listen.iter().enumerate() {
-            let Place::Tcp(socket) = place else { continue };
-            let service = config.services.iter().find(|service| {
-                service.vip == socket.ip()
-                    && service.protocol == Protocol::TCP
-                    && service.ports.contains(Port::new(socket.port()))
-            });
-            if let Some(service) = service {
-                problems.push(Problem::new(
+            problems.extend(service_at(config, place).map(|service| {
+                Problem::new(
                     format!("proxy[{index}].listen[{position}]"),
-                    format!(
-                        "the service `{}` has {socket}: no connection would get here",
-                        service.name
-                    ),
+                    format!("the service `{service}` has {place}: no connection would get here"),
                     "use another address or port",
-                ));
-            }
+                )
+            }));
+        }
+        for (position, backend) in proxy.backends.iter().enumerate() {
+            let place = &backend.address;
+            problems.extend(service_at(config, place).map(|service| {
+                Problem::new(
+                    format!("proxy[{index}].backend[{position}].address"),
+                    format!(
+                        "{place} is the service `{service}`, which the node's own connections do \
+                         not get to"
+                    ),
+                    "use the backends of the service, by their own addresses",
+                )
+            }));
         }
     }
     problems
+}
+
+/// The name of the service that has an address and port.
+fn service_at<'a>(config: &'a Config, place: &Place) -> Option<&'a str> {
+    let Place::Tcp(socket) = place else { return None };
+    let found = config.services.iter().find(|service| {
+        service.vip == socket.ip()
+            && service.protocol == Protocol::TCP
+            && service.ports.contains(Port::new(socket.port()))
+    });
+    found.map(|service| service.name.as_str())
 }
