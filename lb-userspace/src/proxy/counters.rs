@@ -116,7 +116,7 @@ pub struct Totals {
     pub bytes_out: u64,
     /// Connections to backends that could not be made.
     pub connect_errors: u64,
-    /// Of these, those whose session then tried another backend.
+    /// Sessions that looked for another backend, as one could not be connected to or was closed before.
     pub redispatches: u64,
     /// How often backends were passed over for such failures.
     pub ejections: u64,

@@ -101,9 +101,13 @@ impl Engine {
             let hosted = self.proxies.entry(order.settings.name.clone()).or_insert_with(|| {
                 Hosted { live: Arc::new(Live::new(order, key)), bound: Vec::new() }
             });
+            let is_retimed = hosted.live.differs_in_time(order);
             for (member, end) in hosted.live.configure(order, &self.team) {
                 let close = || Message::Close { member: Arc::clone(&member), end };
                 self.team.tell_all(close);
+            }
+            if is_retimed {
+                self.team.tell_all(|| Message::Retime { proxy: Arc::clone(&hosted.live) });
             }
             hosted.set_options(&order.settings);
         }

@@ -55,6 +55,12 @@ impl Live {
         self.pool.configure(order, team)
     }
 
+    /// Whether an order has other timeouts.
+    pub(super) fn differs_in_time(&self, Order { settings: new, .. }: &Order) -> bool {
+        let old = self.settings();
+        old.timeouts != new.timeouts || old.accept_proxy != new.accept_proxy
+    }
+
     /// One session more, if there is room.
     pub(super) fn enter(&self, limit: u32) -> bool {
         if self.counters.sessions.enter(limit) {

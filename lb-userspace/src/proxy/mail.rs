@@ -34,7 +34,9 @@ pub(super) enum Message {
     Grant { session: Address, proxy: Arc<Live>, member: Arc<Member> },
     /// A proxy is no longer full.
     Resume,
-    /// End a backend's sessions.
+    /// A proxy's timeouts may have changed.
+    Retime { proxy: Arc<Live> },
+    /// End a backend's sessions. Those that are still connecting to it seek another one.
     Close { member: Arc<Member>, end: End },
     /// End a session; answered if it is there.
     Kill { id: SessionId, answer: Sender<()> },

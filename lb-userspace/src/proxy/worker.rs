@@ -43,6 +43,8 @@ pub(super) struct Worker {
     /// Clients between a listener and their sessions; kept for its memory.
     arrivals: Vec<Client>,
     shortage: Shortage,
+    /// Whether there are messages.
+    has_mail: bool,
     /// The sessions that it has had.
     number: u64,
 }
@@ -85,6 +87,7 @@ impl Worker {
             crowds: Vec::new(),
             arrivals: Vec::new(),
             shortage: Shortage::default(),
+            has_mail: false,
             number: 0,
         })
     }
@@ -103,6 +106,10 @@ impl Worker {
             for event in &events {
                 self.handle(event);
             }
+            // A message may give a session another socket, which events of the same batch do not mean.
+            if std::mem::take(&mut self.has_mail) {
+                self.read_inbox();
+            }
             self.take_turns();
             while let Some(key) = self.core.timers.take_due(self.core.now) {
                 self.drive(key, Session::expired);
@@ -120,7 +127,7 @@ impl Worker {
 
     fn handle(&mut self, event: &mio::event::Event) {
         match event.token() {
-            INBOX => self.read_inbox(),
+            INBOX => self.has_mail = true,
             Token(token) if token & LISTENER != 0 => self.accept(token & !LISTENER),
             token => {
                 let (key, number, which) = read_token(token);
@@ -173,14 +180,9 @@ impl Worker {
         }
     }
 
-    /// Ends the sessions that are meant.
-    fn finish_all(&mut self, end: End, meant: impl Fn(&Session) -> bool) -> usize {
-        let keys: Vec<usize> =
-            self.sessions.iter().filter(|(_, it)| meant(it)).map(|(key, _)| key).collect();
-        for &key in &keys {
-            self.finish(key, end);
-        }
-        keys.len()
+    /// The sessions that are meant.
+    fn find(&self, meant: impl Fn(&Session) -> bool) -> Vec<usize> {
+        self.sessions.iter().filter(|(_, it)| meant(it)).map(|(key, _)| key).collect()
     }
 
     /// When there is something to do without an event.

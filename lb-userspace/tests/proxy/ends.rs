@@ -73,6 +73,15 @@ fn activity_puts_the_idle_timeouts_off() {
 }
 
 #[test]
+fn other_timeouts_hold_for_sessions_that_are_there() {
+    let mut site = Site::new(&[greeter("a")], |_| {});
+    let (mut client, _) = site.greeted();
+    site.change(|order| order.settings.timeouts.client_idle = SHORT);
+    assert_reset(&mut client);
+    site.expect_ends(End::ClientIdle, 1);
+}
+
+#[test]
 fn the_engine_s_end_resets_what_is_left() {
     let site = Site::new(&[greeter("a")], |_| {});
     let (mut client, _) = site.greeted();

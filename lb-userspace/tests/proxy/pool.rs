@@ -1,17 +1,20 @@
 //! Who gets a session, who waits, and what a failure of a backend does.
 
-use std::{collections::BTreeSet, io::Read, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::{Read, Write},
+};
 
 use lb_userspace::{
     config::{
         Admin,
-        proxy::{Balance, Eject, OnDown, Place},
+        proxy::{Balance, Eject, OnDown},
     },
     proxy::{End, Stage, State},
 };
 
 use crate::site::{
-    PATIENCE, SHORT, Site, assert_reset, assert_talks, greeter, nobody, read, until,
+    PATIENCE, SHORT, Site, assert_reset, assert_talks, greeter, nobody, read, serve, silent, until,
 };
 
 const DOWN: State = State { up: false, parts: 10, eligible: true, close: false };
@@ -183,6 +186,46 @@ fn the_host_can_close_the_sessions_of_a_backend() {
 }
 
 #[test]
+fn who_only_connects_to_a_closed_backend_gets_another_one() {
+    let (silent, _guards) = silent();
+    let mut site = Site::new(&[silent, greeter("b")], |_| {});
+    let mut client = site.connect();
+    until("it connects", || site.report().backends[0].totals.sessions == 1);
+    site.set("a", State { close: true, ..UP });
+    assert_eq!(read(&mut client, 1), "b");
+    assert_talks(&mut client);
+    let report = site.report();
+    assert_eq!((report.totals.redispatches, report.totals.connect_errors), (1, 0));
+    assert_eq!((report.backends[0].totals.sessions, site.ended(End::Withdrawn)), (0, 0));
+}
+
+#[test]
+fn backends_see_the_source_address_of_their_family() {
+    let backend = serve(|mut client| {
+        let source = client.peer_addr()?.ip();
+        client.write_all(source.to_string().as_bytes())
+    });
+    let site = Site::new(&[backend], |settings| {
+        settings.sockets.source = vec!["::1".parse().unwrap(), "127.0.0.9".parse().unwrap()];
+    });
+    let mut said = String::new();
+    let _read = site.connect().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "127.0.0.9");
+}
+
+#[test]
+fn a_source_address_of_another_machine_is_not_the_backend_s_fault() {
+    let site = Site::new(&[greeter("a")], |settings| {
+        settings.sockets.source = vec!["192.0.2.1".parse().unwrap()];
+        settings.eject.failures = 1;
+    });
+    assert_reset(&mut site.connect());
+    site.expect_ends(End::ConnectFailed, 1);
+    let report = site.report();
+    assert_eq!((report.totals.connect_errors, report.totals.ejections), (1, 0));
+}
+
+#[test]
 fn a_draining_backend_keeps_its_sessions_and_gets_none() {
     let mut site = Site::new(&[greeter("a"), greeter("b")], |_| {});
     let mut clients: Vec<_> = (0..4).map(|_| site.greeted().0).collect();
@@ -193,15 +236,8 @@ fn a_draining_backend_keeps_its_sessions_and_gets_none() {
 
 #[test]
 fn a_backend_that_does_not_answer_is_given_up_in_time() {
-    // The queue of a socket that nobody accepts from fills up; then the kernel drops what comes.
-    let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    silent.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    silent.listen(0).unwrap();
-    let at = silent.local_addr().unwrap().as_socket().unwrap();
-    let _fill: Vec<_> = (0..4)
-        .map(|_| std::net::TcpStream::connect_timeout(&at, Duration::from_millis(50)))
-        .collect();
-    let site = Site::new(&[Place::Tcp(at), greeter("b")], |it| it.timeouts.connect = SHORT);
+    let (silent, _guards) = silent();
+    let site = Site::new(&[silent, greeter("b")], |it| it.timeouts.connect = SHORT);
     for _ in 0..2 {
         assert_eq!(site.greeted().1, "b");
     }

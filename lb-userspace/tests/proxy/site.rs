@@ -154,6 +154,25 @@ pub(crate) fn nobody() -> (Place, TcpListener) {
     (Place::Tcp(socket.local_addr().unwrap()), socket)
 }
 
+/// A place that does not answer, as long as the sockets are there: the queue of a listener that nobody
+/// accepts from is full, and the kernel drops what comes.
+pub(crate) fn silent() -> (Place, Vec<socket2::Socket>) {
+    let socket =
+        || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let listener = socket();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let at = listener.local_addr().unwrap();
+    let fill = |_| {
+        let client = socket();
+        // Whether it was the last one that had room does not matter.
+        let _full = client.connect_timeout(&at, SHORT / 2);
+        client
+    };
+    let place = Place::Tcp(at.as_socket().unwrap());
+    (place, (0..4).map(fill).chain([listener]).collect())
+}
+
 pub(crate) fn connect(at: SocketAddr) -> TcpStream {
     let client = TcpStream::connect(at).unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();

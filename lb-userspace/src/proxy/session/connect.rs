@@ -74,6 +74,25 @@ impl Session {
         Ok(false)
     }
 
+    /// The backend's sessions are closed. As long as nothing was sent to it, another one is as good.
+    pub(in crate::proxy) fn lose_backend(
+        &mut self,
+        end: End,
+        core: &mut Core,
+    ) -> Result<Next, End> {
+        if self.stage != Stage::Connecting {
+            return Err(end);
+        }
+        self.backend = None;
+        if let Some(member) = self.member.take() {
+            for counters in [&member.counters, &self.proxy.counters] {
+                counters.redispatches.add(1);
+            }
+            self.proxy.pool.release(&member, &core.team);
+        }
+        self.seek(core)
+    }
+
     /// Looks whether the backend has answered.
     pub(super) fn check_connection(&mut self, core: &mut Core) -> Result<Next, End> {
         let Some(backend) = &self.backend else { return Ok(Next::Wait) };

@@ -29,13 +29,17 @@ impl Worker {
             Message::Adopt { proxy, client } => self.adopt(proxy, client),
             Message::Grant { session, proxy, member } => self.grant(session, &proxy, member),
             Message::Resume => self.resume(),
+            Message::Retime { proxy } => self.retime(|it| Arc::ptr_eq(&it.proxy, &proxy)),
             Message::Close { member, end } => {
                 let is_its =
                     |it: &Session| it.member.as_ref().is_some_and(|its| Arc::ptr_eq(its, &member));
-                let _ended = self.finish_all(end, is_its);
+                for key in self.find(is_its) {
+                    self.drive(key, |session, core| session.lose_backend(end, core));
+                }
             }
             Message::Kill { id, answer } => {
-                if self.finish_all(End::Killed, |it| it.id == id) > 0 {
+                for key in self.find(|it| it.id == id) {
+                    self.finish(key, End::Killed);
                     let _gone = answer.send(());
                 }
             }
@@ -63,7 +67,12 @@ impl Worker {
     fn drain(&mut self, deadline: Instant) {
         self.core.deadline = Some(self.millis(deadline));
         self.unlisten(|_| true);
-        for (_, session) in &mut self.sessions {
+        self.retime(|_| true);
+    }
+
+    /// Deadlines may come earlier than they were to.
+    fn retime(&mut self, is_meant: impl Fn(&Session) -> bool) {
+        for (_, session) in self.sessions.iter_mut().filter(|(_, it)| is_meant(it)) {
             session.set_timer(&mut self.core);
         }
     }
