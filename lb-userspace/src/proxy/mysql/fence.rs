@@ -5,17 +5,30 @@
 //! * If it is gone, and exactly one other is a writer, that one is the primary.
 //! * If several are and none of them is the last known one, nobody is: to guess would split the data.
 //!
-//! Nothing is known at the start: nobody is chosen before every server has answered or had its time.
+//! Nothing is known at the start: nobody is chosen before every server has answered or had its time. Only
+//! the last known primary of an earlier process ([`Past`]) need not wait for the others.
 
 use std::{
     collections::BTreeMap,
+    mem,
     time::{Duration, Instant},
 };
+
+use serde::{Deserialize, Serialize};
 
 use super::{
     note::{Loss, Note},
     server::{Identity, Server},
 };
+
+/// The last known primary, for the process that goes on after this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    /// Its name.
+    pub server: String,
+    /// Who it was.
+    pub identity: Identity,
+}
 
 /// The servers of a pool, by their names.
 pub(super) type Servers = BTreeMap<String, Server>;
@@ -36,6 +49,8 @@ struct Known {
     name: String,
     identity: Identity,
     since: Instant,
+    /// Whether an earlier process knew it, and this one has not met it yet.
+    resumed: bool,
 }
 
 impl Known {
@@ -92,6 +107,17 @@ impl Fence {
         Self { known: None, rivals: Vec::new(), vacant: Some(now) }
     }
 
+    /// Takes over what an earlier process knew.
+    pub(super) fn resume(&mut self, Past { server: name, identity }: Past, now: Instant) {
+        self.known = Some(Known { name, identity, since: now, resumed: true });
+    }
+
+    /// What the next process is to know.
+    pub(super) fn past(&self) -> Option<Past> {
+        let Known { name, identity, since: _, resumed: _ } = self.known.as_ref()?;
+        Some(Past { server: name.clone(), identity: identity.clone() })
+    }
+
     /// Chooses anew, after anything has changed.
     pub(super) fn settle(&mut self, servers: &Servers, now: Instant) -> Vec<Note> {
         let Choice { primary, rivals } = self.choose(servers, now);
@@ -145,26 +171,30 @@ impl Fence {
             .iter()
             .filter_map(|(name, server)| Some((name.as_str(), server, server.writer(now)?)))
             .collect();
-        let Some(known) = &self.known else {
-            let undecided = servers.values().any(|it| it.is_undecided(now));
-            return Choice::only(if undecided { &[] } else { &writers });
-        };
-        match writers.iter().find(|it| known.is(it.0, it.2)) {
-            Some(kept) => Choice::beside(*kept, known.since, &writers),
-            None => Choice::only(&writers),
-        }
+        let known = self.known.as_ref();
+        let kept = known.and_then(|known| {
+            let kept = writers.iter().find(|it| known.is(it.0, it.2))?;
+            Some(Choice::beside(*kept, known.since, &writers))
+        });
+        kept.unwrap_or_else(|| {
+            let starting = known.is_none_or(|it| it.resumed);
+            let undecided = starting && servers.values().any(|it| it.is_undecided(now));
+            Choice::only(if undecided { &[] } else { &writers })
+        })
     }
 
     fn take(&mut self, name: &str, identity: &Identity, now: Instant) -> Option<Note> {
         let vacant = self.vacant.take();
-        match &self.known {
+        match &mut self.known {
             Some(known) if known.is(name, identity) => {
-                vacant.map(|_| Note::PrimaryBack { server: name.to_owned() })
+                let met = mem::take(&mut known.resumed);
+                vacant.filter(|_| !met).map(|_| Note::PrimaryBack { server: name.to_owned() })
             }
             Some(_) | None => {
-                let known = Known { name: name.to_owned(), identity: identity.clone(), since: now };
+                let (to, identity) = (name.to_owned(), identity.clone());
+                let known = Known { name: to.clone(), identity, since: now, resumed: false };
                 let from = self.known.replace(known).map(|it| it.name);
-                Some(Note::Promoted { from, to: name.to_owned() })
+                Some(Note::Promoted { from, to })
             }
         }
     }
@@ -174,7 +204,7 @@ impl Fence {
             return None;
         }
         self.vacant = Some(self.end(servers, now));
-        let Known { name, identity, since: _ } = self.known.as_ref()?;
+        let Known { name, identity, since: _, resumed: _ } = self.known.as_ref()?;
         let why = servers.get(name).map_or(Loss::Removed, |it| it.loss(identity));
         Some(Note::PrimaryLost { server: name.clone(), why })
     }

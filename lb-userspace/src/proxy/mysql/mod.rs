@@ -23,6 +23,7 @@ mod tests;
 mod view;
 
 pub use self::{
+    fence::Past,
     note::{Loss, Note},
     roles::Roles,
     server::{Identity, Replication, Said},

@@ -2,8 +2,11 @@
 
 use std::{fmt, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 /// Something that happened. Servers are called by the names of their backends; the text is a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Note {
     /// There is no primary any more.
     PrimaryLost {
@@ -32,6 +35,18 @@ pub enum Note {
         /// The others, which get nothing.
         rivals: Vec<String>,
     },
+    /// So many questions to a server have failed that nothing is known of it.
+    Silent {
+        /// Which.
+        server: String,
+        /// Why the last one failed.
+        why: String,
+    },
+    /// A server that was silent answers.
+    Answers {
+        /// Which.
+        server: String,
+    },
     /// A replica is too far behind.
     Lagging {
         /// Which.
@@ -54,7 +69,8 @@ pub enum Note {
 }
 
 /// Why a server is not the primary any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Loss {
     /// Nothing has been known of it for too long; the last failure to ask it.
     Silent(String),
@@ -90,6 +106,8 @@ impl fmt::Display for Note {
                 let rivals = rivals.join("`, `");
                 write!(f, "all of `{rivals}` take writes: make all but one read-only")
             }
+            Self::Silent { server, why } => write!(f, "`{server}` cannot be asked: {why}"),
+            Self::Answers { server } => write!(f, "`{server}` answers again"),
             Self::Lagging { server, lag } => {
                 write!(f, "`{server}` is {} behind", humantime::format_duration(*lag))
             }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use super::{
-    fence::{Fence, Servers},
+    fence::{Fence, Past, Servers},
     lag::{Change, Limits},
     note::Note,
     server::{Said, Server, Terms},
@@ -27,6 +27,17 @@ impl Roles {
         let terms = Terms::of(&settings.monitor);
         let servers = names.iter().map(|it| (it.clone(), Server::new(terms, now))).collect();
         Self { settings, servers, fence: Fence::new(now) }
+    }
+
+    /// Takes over what an earlier process knew, before anything else is told.
+    pub fn resume(&mut self, past: Past, now: Instant) {
+        self.fence.resume(past, now);
+    }
+
+    /// What the process after this one is to know; nothing if there has never been a primary.
+    #[must_use]
+    pub fn past(&self) -> Option<Past> {
+        self.fence.past()
     }
 
     /// The configuration has changed. What is known of servers that stay is kept.
@@ -53,8 +64,12 @@ impl Roles {
     pub fn answered(&mut self, server: &str, said: Said, now: Instant) -> Vec<Note> {
         let limits = Limits::of(&self.settings);
         let mut notes = self.elapsed(now);
-        let change = self.servers.get_mut(server).and_then(|it| it.answered(said, limits, now));
         let name = || server.to_owned();
+        let known = self.servers.get_mut(server);
+        if known.as_ref().is_some_and(|it| it.is_lost()) {
+            notes.push(Note::Answers { server: name() });
+        }
+        let change = known.and_then(|it| it.answered(said, limits, now));
         notes.extend(self.elapsed(now));
         notes.extend(change.map(|change| match change {
             Change::Lagging(lag) => Note::Lagging { server: name(), lag },
@@ -68,8 +83,10 @@ impl Roles {
     /// more) is ignored.
     pub fn failed(&mut self, server: &str, why: &str, now: Instant) -> Vec<Note> {
         let mut notes = self.elapsed(now);
-        if let Some(server) = self.servers.get_mut(server) {
-            server.failed(why);
+        if let Some(failed) = self.servers.get_mut(server)
+            && failed.failed(why)
+        {
+            notes.push(Note::Silent { server: server.to_owned(), why: why.to_owned() });
         }
         notes.extend(self.elapsed(now));
         notes

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     lag::{Change, Gate, Limits},
     note::Loss,
@@ -33,7 +35,8 @@ pub struct Replication {
 }
 
 /// What tells one server from another, also at the same address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Identity(String);
 
 impl Identity {
@@ -131,10 +134,16 @@ impl Server {
         change
     }
 
-    /// It could not be asked, or did not answer.
-    pub(super) fn failed(&mut self, why: &str) {
+    /// It could not be asked, or did not answer. Says whether nothing is known of it now that was before.
+    pub(super) fn failed(&mut self, why: &str) -> bool {
         self.failures = self.failures.saturating_add(1);
         why.clone_into(&mut self.why);
+        self.failures == self.terms.fall
+    }
+
+    /// Whether so many questions have failed that nothing is known of it.
+    pub(super) fn is_lost(&self) -> bool {
+        self.failures >= self.terms.fall
     }
 
     /// Whether it has not answered the last question.
@@ -193,7 +202,7 @@ impl Server {
     /// When what is known of it ends; absent if nothing is.
     pub(super) fn expires(&self) -> Option<Instant> {
         let since = self.last.as_ref().map_or(self.added, |it| it.at);
-        since.checked_add(self.terms.span).filter(|_| self.failures < self.terms.fall)
+        since.checked_add(self.terms.span).filter(|_| !self.is_lost())
     }
 
     /// Why it, who was the primary with this identity, is not any more.
@@ -207,6 +216,6 @@ impl Server {
     }
 
     fn counts(&self, since: Instant, now: Instant) -> bool {
-        self.failures < self.terms.fall && now.saturating_duration_since(since) < self.terms.span
+        !self.is_lost() && now.saturating_duration_since(since) < self.terms.span
     }
 }

@@ -133,6 +133,10 @@ fn promoted(from: &str, to: &str) -> Note {
     Note::Promoted { from: Some(from.into()), to: to.into() }
 }
 
+fn silent(server: &str) -> Note {
+    Note::Silent { server: server.into(), why: "connection refused".into() }
+}
+
 fn two(kept: Option<&str>, rivals: &str) -> Note {
     let rivals = names(rivals).into_iter().collect();
     Note::TwoPrimaries { kept: kept.map(str::to_owned), rivals }

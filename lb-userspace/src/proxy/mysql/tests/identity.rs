@@ -13,7 +13,7 @@ fn nobody_is_chosen_before_all_have_answered_or_had_their_time() {
     assert_eq!(pool.primary(), None);
     pool.fails("c");
     assert_eq!(pool.primary().as_deref(), Some("a"));
-    assert_eq!(pool.noted(), [Note::Promoted { from: None, to: "a".into() }]);
+    assert_eq!(pool.noted(), [silent("c"), Note::Promoted { from: None, to: "a".into() }]);
 }
 
 #[test]
@@ -109,6 +109,60 @@ fn a_reload_keeps_what_is_known_and_forgets_who_is_removed() {
     assert_eq!(pool.noted(), [Note::PrimaryLost { server: "a".into(), why }]);
     pool.says("a", writer("a"));
     assert_eq!((pool.primary(), pool.noted()), (None, vec![]));
+}
+
+/// A pool that goes on from this primary.
+fn resumed(server: &str, identity: &str) -> Pool {
+    let mut pool = Pool::new("a b");
+    let identity = Identity::of_mysql(identity);
+    let past = Past { server: server.into(), identity };
+    pool.roles.resume(past.clone(), pool.now);
+    assert_eq!(pool.roles.past(), Some(past));
+    pool
+}
+
+#[test]
+fn of_two_writers_the_next_process_keeps_the_known_one_whoever_answers_first() {
+    for first_is_known in [true, false] {
+        let mut pool = resumed("a", "a");
+        if first_is_known {
+            pool.says("a", writer("a"));
+            assert_eq!(pool.primary().as_deref(), Some("a"), "it need not wait for the other");
+            pool.says("b", writer("b"));
+        } else {
+            pool.says("b", writer("b"));
+            assert_eq!(pool.primary(), None);
+            pool.says("a", writer("a"));
+        }
+        assert_eq!(pool.primary().as_deref(), Some("a"));
+        assert_eq!(pool.noted(), [two(Some("a"), "b")], "nothing else has happened");
+        assert_eq!(pool.closed(Role::Primary), ["b"]);
+    }
+}
+
+#[test]
+fn a_primary_of_the_past_that_is_none_any_more_is_followed_by_another() {
+    let mut pool = resumed("a", "a");
+    pool.says("b", writer("b"));
+    pool.says("a", replica("a", Some(0)));
+    assert_eq!(pool.primary().as_deref(), Some("b"));
+    assert_eq!(pool.noted(), [promoted("a", "b")]);
+    let identity = Identity::of_mysql("b");
+    assert_eq!(pool.roles.past(), Some(Past { server: "b".into(), identity }));
+    // It is dead.
+    let mut pool = resumed("a", "a");
+    pool.says("b", writer("b"));
+    pool.fails("a");
+    pool.fails("a");
+    assert_eq!(pool.primary(), None);
+    pool.fails("a");
+    assert_eq!(pool.primary().as_deref(), Some("b"));
+    // Another server has its address.
+    let mut pool = resumed("a", "former");
+    pool.says("a", writer("a"));
+    assert_eq!(pool.primary(), None);
+    pool.says("b", writer("b"));
+    assert_eq!((pool.primary(), pool.noted()), (None, vec![two(None, "a b")]));
 }
 
 #[test]

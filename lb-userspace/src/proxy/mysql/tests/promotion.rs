@@ -22,7 +22,7 @@ fn the_known_primary_is_kept_beside_a_second_one() {
     pool.fails("a");
     pool.fails("a");
     assert_eq!(pool.primary().as_deref(), Some("b"));
-    assert_eq!(pool.noted(), [promoted("a", "b")]);
+    assert_eq!(pool.noted(), [silent("a"), promoted("a", "b")]);
 }
 
 #[test]
@@ -96,11 +96,12 @@ fn a_silent_primary_is_lost_by_failures_or_age_and_keeps_its_sessions() {
     pool.fails("a");
     assert_eq!(pool.primary(), None);
     let why = Loss::Silent("connection refused".into());
-    assert_eq!(pool.noted(), [Note::PrimaryLost { server: "a".into(), why }]);
+    assert_eq!(pool.noted(), [silent("a"), Note::PrimaryLost { server: "a".into(), why }]);
     assert_eq!(pool.closed(Role::Primary), ["b"]);
     pool.says("a", writer("a"));
     assert_eq!(pool.primary().as_deref(), Some("a"));
-    assert_eq!(pool.noted(), [Note::PrimaryBack { server: "a".into() }]);
+    let back = Note::PrimaryBack { server: "a".into() };
+    assert_eq!(pool.noted(), [Note::Answers { server: "a".into() }, back]);
     // Nobody asks any more, and nobody says that time has passed either.
     pool.now += Duration::from_secs(4);
     assert_eq!(pool.primary(), None);
