@@ -1,0 +1,5 @@
+mod behaviour;
+mod oaep;
+mod password;
+mod peer;
+mod rows;
