@@ -125,7 +125,11 @@ impl Override {
                 let backend = B::of(any).ok_or("the file has a pool of another kind")?;
                 match place.and_then(|place| pool.get_mut(place)) {
                     None => pool.push(backend.clone()),
-                    Some(old) if backend.is_at(old) => *old = backend.clone(),
+                    // What no command can set is as the file says.
+                    Some(old) if backend.is_at(old) => {
+                        let (weight, admin) = old.standing_mut();
+                        (*weight, *admin) = backend.standing();
+                    }
                     Some(_) => return Err("the file has another backend of that name"),
                 }
             }
