@@ -73,6 +73,25 @@ fn subject<'a>(config: &'a Config, key: &str) -> (Option<&'a str>, Option<&'a st
     (name, backend)
 }
 
+/// The configuration with maintenance for the backends whose drain is over at `now`, in seconds of Unix
+/// time, and the names of their pools and their own; `None` if there are none.
+#[must_use]
+pub fn end_drains(config: &Config, now: u64) -> Option<(Config, Vec<(String, String)>)> {
+    let is_over = |admin| matches!(admin, Admin::Drain { until: Some(until) } if until <= now);
+    let (mut changed, mut ended) = (None, Vec::new());
+    for (pool, name) in config.pools() {
+        for (place, (_, admin)) in config.standings(pool).into_iter().enumerate() {
+            let changed = is_over(admin).then(|| changed.get_or_insert_with(|| config.clone()));
+            let standing = changed.and_then(|it| it.standing_mut(pool, place));
+            let Some((_, admin)) = standing else { continue };
+            *admin = Admin::Maintenance;
+            let backend = config.members(pool).get(place).copied().unwrap_or_default();
+            ended.push((name.to_owned(), backend.to_owned()));
+        }
+    }
+    changed.map(|config| (config, ended))
+}
+
 /// The name of the backend that a change is about: a new one may have it from its address.
 #[must_use]
 pub fn subject_of(config: &Config, change: &Change) -> String {

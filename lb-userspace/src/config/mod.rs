@@ -27,7 +27,7 @@ pub(crate) use value::parse_prefix;
 
 pub use agent::Agent;
 pub use backend::{Admin, Backend};
-pub use change::{change, sentences, subject_of};
+pub use change::{change, end_drains, sentences, subject_of};
 pub use check::{Check, CheckKind, Flap, Http, Mysql, Pattern, Through, Tls, Udp};
 pub use diff::{diff, fixed};
 pub use layer::Layer;

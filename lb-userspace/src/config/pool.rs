@@ -130,6 +130,18 @@ impl Config {
         .unwrap_or_default()
     }
 
+    /// The shares of a pool's backends, and what the operator wants of them, in order.
+    pub(super) fn standings(&self, pool: Pool) -> Vec<(u16, Admin)> {
+        fn standings<B: Member>(backends: &[B]) -> Vec<(u16, Admin)> {
+            backends.iter().map(Member::standing).collect()
+        }
+        match pool {
+            Pool::Service(place) => self.services.get(place).map(|it| standings(&it.backends)),
+            Pool::Proxy(place) => self.proxies.get(place).map(|it| standings(&it.backends)),
+        }
+        .unwrap_or_default()
+    }
+
     /// What can be changed of a backend, by its place in its pool.
     pub(super) fn standing_mut(
         &mut self,
