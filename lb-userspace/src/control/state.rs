@@ -3,6 +3,7 @@
 mod change;
 mod found;
 mod noted;
+mod proxy;
 mod reload;
 mod speaker;
 mod store;
@@ -219,11 +220,11 @@ impl<D: Dataplane> State<D> {
         let target = |(service, backend, key): (&config::Service, &config::Backend, TargetKey)| {
             let check = service.check.clone()?;
             let names = (service.name.clone(), backend.name.clone());
-            let alias = self.alias(service, key.backend);
+            let alias = self.alias(service, backend.socket());
             let initially_up = self.trusted.contains(&key);
-            Some((key, Target { names, check, alias, initially_up }))
+            Some((key, Target { names, check, alias, header: None, initially_up }))
         };
-        self.checked().filter_map(target).collect()
+        self.members().filter_map(target).chain(self.targets_of_proxies()).collect()
     }
 
     /// What stands for the VIP on a backend, if its check goes through the packet path and can: a way
@@ -233,17 +234,28 @@ impl<D: Dataplane> State<D> {
         self.reconciler.alias(&service.key(), backend.into()).map(|alias| alias.to_ip())
     }
 
-    /// The backends of services that have a check, but for those in maintenance.
-    fn checked(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
-        self.members().filter(|(service, ..)| service.check.is_some())
+    /// What is checked: the names of pool and backend, and the key.
+    fn checked(&self) -> impl Iterator<Item = (&str, &str, TargetKey)> {
+        let services = self.members().filter(|(service, ..)| service.check.is_some());
+        let services =
+            services.map(|(service, it, key)| (service.name.as_str(), it.name.as_str(), key));
+        let proxies = self.config.proxies.iter().filter(|proxy| proxy.check.is_some());
+        let proxies = proxies.flat_map(|proxy| {
+            proxy::members(proxy).map(|(it, key)| (proxy.name.as_str(), it.name.as_str(), key))
+        });
+        services.chain(proxies)
     }
 
     /// The agents to ask.
     #[must_use]
     pub fn agents(&self) -> agent::Targets {
-        let agents =
-            self.members().filter_map(|(service, _, key)| Some((key, service.agent.clone()?)));
-        agents.collect()
+        let target = |(service, backend, key): (&config::Service, &config::Backend, TargetKey)| {
+            let agent = service.agent.clone()?;
+            let address = agent.address.unwrap_or(backend.address);
+            let address = SocketAddr::new(address, agent.port);
+            Some((key, agent::Target { address, agent }))
+        };
+        self.members().filter_map(target).collect()
     }
 
     /// What the agents are believed to have said.
@@ -252,7 +264,7 @@ impl<D: Dataplane> State<D> {
         &self.agents
     }
 
-    /// All members of pools, but for those in maintenance.
+    /// All members of services' pools, but for those in maintenance.
     fn members(&self) -> impl Iterator<Item = (&config::Service, &config::Backend, TargetKey)> {
         self.config.services.iter().flat_map(|service| {
             let backends = service.backends.iter().filter(|it| it.admin != Admin::Maintenance);

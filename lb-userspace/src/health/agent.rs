@@ -6,14 +6,23 @@ pub mod supervisor;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
 use self::line::{Admin, Health, Line};
 use super::TargetKey;
 use crate::config::Agent;
 
-/// The agents to ask.
-pub type Targets = BTreeMap<TargetKey, Arc<Agent>>;
+/// An agent to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How it is asked.
+    pub agent: Arc<Agent>,
+}
+
+/// The agents to ask, by what they speak for.
+pub type Targets = BTreeMap<TargetKey, Target>;
 
 /// What the agents say; one that has said nothing yet is missing.
 pub type View = BTreeMap<TargetKey, Said>;

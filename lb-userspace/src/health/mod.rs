@@ -17,34 +17,55 @@ use lb_common::service::ServiceKey;
 
 pub use self::ramp::FULL;
 
-use crate::config::{Backend, Check, Service};
+use crate::config::{
+    Backend, Check, Service,
+    proxy::{self, HeaderVersion, Place, Proxy},
+};
 
-/// What names a checked backend: the same address may serve two services with different checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TargetKey {
-    /// The service.
-    pub service: ServiceKey,
-    /// The backend's address and port.
-    pub backend: SocketAddr,
+/// What names a checked backend: the same place may be in several pools with different checks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TargetKey {
+    /// A service's.
+    Service {
+        /// The service.
+        service: ServiceKey,
+        /// The backend's address and port.
+        backend: SocketAddr,
+    },
+    /// A proxy's.
+    Proxy {
+        /// The proxy's name.
+        proxy: String,
+        /// Where the backend is.
+        backend: Place,
+    },
 }
 
 impl TargetKey {
     /// That of a service's backend.
     #[must_use]
     pub fn of(service: &Service, backend: &Backend) -> Self {
-        Self { service: service.key(), backend: backend.socket() }
+        Self::Service { service: service.key(), backend: backend.socket() }
+    }
+
+    /// That of a proxy's backend.
+    #[must_use]
+    pub fn of_proxy(proxy: &Proxy, backend: &proxy::Backend) -> Self {
+        Self::Proxy { proxy: proxy.name.clone(), backend: backend.address.clone() }
     }
 }
 
 /// A backend to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The names of service and backend.
+    /// The names of service or proxy, and backend.
     pub names: (String, String),
     /// How.
     pub check: Arc<Check>,
     /// What its checks connect to instead of its own address: what stands for the VIP on it.
     pub alias: Option<IpAddr>,
+    /// The PROXY header that its connections begin with: one that says that they are nobody's.
+    pub header: Option<HeaderVersion>,
     /// What to believe until the first results: a restarted daemon goes on from what it finds.
     pub initially_up: bool,
 }
@@ -53,8 +74,9 @@ impl Target {
     /// Whether another one is checked in the same way.
     #[must_use]
     pub fn is_checked_as(&self, other: &Self) -> bool {
-        let Self { names, check, alias, initially_up: _ } = self;
-        *names == other.names && *check == other.check && *alias == other.alias
+        let Self { names, check, alias, header, initially_up: _ } = self;
+        let same_way = *alias == other.alias && *header == other.header;
+        *names == other.names && *check == other.check && same_way
     }
 }
 

@@ -20,7 +20,8 @@ use std::{
 
 use hyper::StatusCode;
 
-pub(super) use self::peer::Peer;
+pub(super) use self::peer::Host;
+use self::peer::Peer;
 use super::{Target, TargetKey, sm::Outcome};
 use crate::{
     config::{Check, CheckKind},
@@ -49,7 +50,7 @@ impl Prober for Network {
     async fn probe(self, key: TargetKey, target: Arc<Target>) -> Option<Outcome> {
         let Check { timeout, .. } = *target.check;
         let started = Instant::now();
-        let result = match tokio::time::timeout(timeout, self.attempt(key, &target)).await {
+        let result = match tokio::time::timeout(timeout, self.attempt(&key, &target)).await {
             Ok(result) => result,
             Err(_) => when_silent(&target.check),
         };
@@ -66,17 +67,20 @@ impl Prober for Network {
 
 impl Network {
     /// Checks a backend once, for as long as that takes; gives what happened.
-    async fn attempt(&self, key: TargetKey, target: &Target) -> Result<String, Failure> {
+    async fn attempt(&self, key: &TargetKey, target: &Target) -> Result<String, Failure> {
         let peer = Peer::of(key, target);
         // Boxed, so that the many plain checks do not carry the room that the others need.
         match &target.check.kind {
-            CheckKind::Tcp => self.knocks.knock(peer).await.map(|()| "connected".into()),
-            CheckKind::Http(check) => Box::pin(http::check(check, key, peer)).await,
-            CheckKind::Tls(check) => Box::pin(tls::check(check, peer)).await,
-            CheckKind::Udp(check) => Box::pin(udp::check(check, peer)).await,
-            CheckKind::Icmp => Box::pin(self.pings.check(peer)).await,
-            CheckKind::Mysql(check) => Box::pin(mysql::check(check, peer)).await,
-            CheckKind::Exec { command } => Box::pin(exec::check(command, key, target, peer)).await,
+            CheckKind::Tcp => match peer.host() {
+                Ok(host) => self.knocks.knock(host).await.map(|()| "connected".into()),
+                Err(_) => Box::pin(peer.connect()).await.map(|_stream| "connected".into()),
+            },
+            CheckKind::Http(check) => Box::pin(http::check(check, key, &peer)).await,
+            CheckKind::Tls(check) => Box::pin(tls::check(check, &peer)).await,
+            CheckKind::Udp(check) => Box::pin(udp::check(check, peer.host()?)).await,
+            CheckKind::Icmp => Box::pin(self.pings.check(peer.host()?)).await,
+            CheckKind::Mysql(check) => Box::pin(mysql::check(check, peer.host()?)).await,
+            CheckKind::Exec { command } => Box::pin(exec::check(command, key, target, &peer)).await,
         }
     }
 }
@@ -110,6 +114,8 @@ async fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 pub(crate) enum Failure {
     #[error("{}", describe(.0))]
     Connect(io::Error),
+    #[error("a Unix socket cannot be tried so")]
+    NoAddress,
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     #[error("{}: {cause}", path.display())]

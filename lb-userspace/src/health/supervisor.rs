@@ -56,13 +56,24 @@ struct Watch {
     number: u64,
 }
 
+/// What is to be done with targets, by when.
+type Agenda = BTreeSet<(std::time::Instant, TargetKey)>;
+
+/// Takes the first entry, if its time has come.
+fn pop_due(agenda: &mut Agenda, now: std::time::Instant) -> Option<TargetKey> {
+    if agenda.first().is_none_or(|(due, _)| *due > now) {
+        return None;
+    }
+    agenda.pop_first().map(|(_, key)| key)
+}
+
 struct Supervisor<P> {
     prober: P,
     watches: BTreeMap<TargetKey, Watch>,
     /// The checks that wait for their time.
-    queue: BTreeSet<(std::time::Instant, TargetKey)>,
+    queue: Agenda,
     /// The backends on their way to their full weight, by when they may take more.
-    ramps: BTreeSet<(std::time::Instant, TargetKey)>,
+    ramps: Agenda,
     running: JoinSet<Option<Outcome>>,
     /// Whom the running checks are about: the target, and the number of its watch.
     subjects: BTreeMap<task::Id, (TargetKey, u64)>,
@@ -122,9 +133,9 @@ impl<P: Prober> Supervisor<P> {
     /// When something happens without anything coming in.
     fn next_deadline(&self) -> Option<Instant> {
         let probe = self.queue.first().filter(|_| self.running.len() < CONCURRENT);
-        let probe = probe.map(|&(due, _)| self.next_batch.max(due.into()));
+        let probe = probe.map(|(due, _)| self.next_batch.max((*due).into()));
         let reasons = (self.news == Change::Reason).then_some(self.published + REASONS);
-        let ramp = self.ramps.first().map(|&(due, _)| due.into());
+        let ramp = self.ramps.first().map(|(due, _)| (*due).into());
         probe.into_iter().chain(reasons).chain(ramp).min()
     }
 
@@ -134,12 +145,10 @@ impl<P: Prober> Supervisor<P> {
         }
         let now = Instant::now().into_std();
         while self.running.len() < CONCURRENT
-            && let Some(&(due, key)) = self.queue.first()
-            && due <= now
+            && let Some(key) = pop_due(&mut self.queue, now)
         {
-            let _ = self.queue.pop_first();
             let Some(Watch { target, number, .. }) = self.watches.get(&key) else { continue };
-            let task = self.running.spawn(self.prober.clone().probe(key, target.clone()));
+            let task = self.running.spawn(self.prober.clone().probe(key.clone(), target.clone()));
             let _ = self.subjects.insert(task.id(), (key, *number));
             self.next_batch = Instant::from_std(now) + BATCH;
         }
@@ -148,10 +157,7 @@ impl<P: Prober> Supervisor<P> {
     /// Lets backends that came back take more.
     fn climb(&mut self) {
         let now = Instant::now().into_std();
-        while let Some(&(due, key)) = self.ramps.first()
-            && due <= now
-        {
-            let _ = self.ramps.pop_first();
+        while let Some(key) = pop_due(&mut self.ramps, now) {
             let Some(watch) = self.watches.get_mut(&key) else { continue };
             self.news = self.news.max(watch.machine.climb(now));
             self.ramps.extend(watch.machine.next_step().map(|due| (due, key)));
@@ -176,9 +182,9 @@ impl<P: Prober> Supervisor<P> {
         }
         if watch.machine.next_step() != ramp {
             if let Some(due) = ramp {
-                let _ = self.ramps.remove(&(due, key));
+                let _ = self.ramps.remove(&(due, key.clone()));
             }
-            self.ramps.extend(watch.machine.next_step().map(|due| (due, key)));
+            self.ramps.extend(watch.machine.next_step().map(|due| (due, key.clone())));
         }
         let _ = self.queue.insert((watch.machine.next_probe(), key));
     }
@@ -191,7 +197,7 @@ impl<P: Prober> Supervisor<P> {
             let watch = match before.remove(key) {
                 Some(watch) if watch.target.is_checked_as(target) => watch,
                 Some(watch) => {
-                    self.forget(*key, &watch);
+                    self.forget(key, &watch);
                     let believed = Finding { parts: FULL, ..watch.machine.finding().clone() };
                     self.watch(key, target, believed)
                 }
@@ -200,30 +206,32 @@ impl<P: Prober> Supervisor<P> {
                     self.watch(key, target, Finding::expected(target))
                 }
             };
-            let _ = self.watches.insert(*key, watch);
+            let _ = self.watches.insert(key.clone(), watch);
         }
         for (key, watch) in before {
             self.news = Change::Health;
-            self.forget(key, &watch);
+            self.forget(&key, &watch);
         }
     }
 
-    fn forget(&mut self, key: TargetKey, watch: &Watch) {
-        let _ = self.queue.remove(&(watch.machine.next_probe(), key));
+    fn forget(&mut self, key: &TargetKey, watch: &Watch) {
+        let _ = self.queue.remove(&(watch.machine.next_probe(), key.clone()));
         if let Some(due) = watch.machine.next_step() {
-            let _ = self.ramps.remove(&(due, key));
+            let _ = self.ramps.remove(&(due, key.clone()));
         }
     }
 
     fn watch(&mut self, key: &TargetKey, target: &Target, finding: Finding) -> Watch {
         let machine = Machine::new(key, &target.check, finding, Instant::now().into_std());
-        let _ = self.queue.insert((machine.next_probe(), *key));
+        let _ = self.queue.insert((machine.next_probe(), key.clone()));
         self.watches_so_far += 1;
         Watch { target: Arc::new(target.clone()), machine, number: self.watches_so_far }
     }
 
     fn view(&self) -> View {
-        self.watches.iter().map(|(key, watch)| (*key, watch.machine.finding().clone())).collect()
+        let finding =
+            |(key, watch): (&TargetKey, &Watch)| (key.clone(), watch.machine.finding().clone());
+        self.watches.iter().map(finding).collect()
     }
 
     fn publish(&mut self, publisher: &watch::Sender<Arc<View>>) {

@@ -49,7 +49,7 @@ use crate::{config::proxy::Proxy, health};
 /// All that a proxy is to be now. Every order says everything.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// What is configured.
+    /// What is configured, but for the check, which is the host's.
     pub settings: Proxy,
     /// What is known of its backends, by their names; of others nothing is, which is
     /// [`State::default`].

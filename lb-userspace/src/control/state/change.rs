@@ -1,6 +1,6 @@
 //! The ways from one configuration to another, but for files: all of them go through [`State::replace`].
 
-use super::{State, Store, unix_time};
+use super::{State, Store, proxy, unix_time};
 use crate::{
     api::types::{Change, Changed},
     config::{self, Admin, Config, Layer, file::Loaded, validate},
@@ -45,7 +45,9 @@ impl<D: Dataplane> State<D> {
             let backends = service.backends.iter().filter(|it| it.admin != Admin::Maintenance);
             backends.map(|backend| TargetKey::of(service, backend))
         });
-        self.trusted.extend(served);
+        let forwarders = before.proxies.iter().filter(|proxy| proxy.check.is_none());
+        let forwarded = forwarders.flat_map(proxy::members).map(|(_, key)| key);
+        self.trusted.extend(served.chain(forwarded));
         let targets = self.targets();
         self.trusted.retain(|key| targets.contains_key(key));
         // What is known of others says nothing of them when they come back.
@@ -71,21 +73,12 @@ impl<D: Dataplane> State<D> {
 
     /// Backends whose drain has come to its deadline are in maintenance from now on.
     pub(super) fn end_drains(&mut self, now: u64) {
-        let (mut config, mut ended) = (None, Vec::new());
-        for (index, service) in self.config.services.iter().enumerate() {
-            for (position, backend) in service.backends.iter().enumerate() {
-                if matches!(backend.admin, Admin::Drain { until: Some(until) } if until <= now) {
-                    let config = config.get_or_insert_with(|| self.config.clone());
-                    config.services[index].backends[position].admin = Admin::Maintenance;
-                    let event = Event::new(Kind::Maintenance, "its drain has come to its deadline");
-                    ended.push(event.of_backend(&service.name, &backend.name));
-                }
-            }
-        }
+        let Some((config, ended)) = config::end_drains(&self.config, now) else { return };
         // A failure is noted as one of the round, and the next tick tries again.
-        if let Some(Ok(_)) = config.map(|config| self.replace(config)) {
-            for event in ended {
-                self.events.note(event);
+        if self.replace(config).is_ok() {
+            for (pool, backend) in ended {
+                let event = Event::new(Kind::Maintenance, "its drain has come to its deadline");
+                self.events.note(event.of_backend(&pool, &backend));
             }
             self.keep();
         }

@@ -49,7 +49,7 @@ impl Found {
         if line.condition.contains(Condition::WITHDRAWN) && service.agent.is_some() {
             // Either ends with the agent's `ready`.
             let admin = if down { Admin::Maint } else { Admin::Drain };
-            let _: Option<_> = self.agents.insert(key, Said { admin, ..Said::default() });
+            let _: Option<_> = self.agents.insert(key.clone(), Said { admin, ..Said::default() });
         }
         if down {
             let _: bool = self.down.insert(key);

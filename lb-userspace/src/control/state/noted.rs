@@ -39,14 +39,13 @@ impl<D: Dataplane> State<D> {
     }
 
     pub(super) fn note_health(&self, before: &View) {
-        for (service, backend, key) in self.checked() {
+        for (pool, backend, key) in self.checked() {
             let [was, is] = [before, &self.health].map(|view| view.get(&key));
             if let (Some(was), Some(Finding { up, reason, .. })) = (was, is)
                 && was.up != *up
             {
                 let kind = if *up { Kind::Up } else { Kind::Down };
-                let event = Event::new(kind, reason).of_backend(&service.name, &backend.name);
-                self.events.note(event);
+                self.events.note(Event::new(kind, reason).of_backend(pool, backend));
             }
         }
     }

@@ -5,7 +5,12 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 use super::{State, store};
 use crate::{
     api::plan::{Difference, Plan, Ring},
-    config::{self, Admin, Config, Service, file, file::Loaded, validate},
+    config::{
+        self, Admin, Config, Service, file,
+        file::Loaded,
+        proxy::{self, OnDown},
+        validate,
+    },
     control::Rejection,
     dataplane::Dataplane,
     desired::{Inputs, derive},
@@ -100,7 +105,7 @@ impl<D: Dataplane> State<D> {
             file: file.name().to_owned(),
             differences: config::diff(&self.config, config),
             rings,
-            cut: cut(&self.config, config),
+            cut: [cut(&self.config, config), cut_sessions(&self.config, config)].concat(),
             forgotten,
             warnings: file.warnings.iter().map(ToString::to_string).collect(),
         })
@@ -140,6 +145,28 @@ impl<D: Dataplane> State<D> {
         });
         rings.collect()
     }
+}
+
+/// What a change of the configuration does to sessions of proxies that are open: whoever is not a proxy any
+/// more lets them go on.
+fn cut_sessions(old: &Config, new: &Config) -> Vec<String> {
+    let mut cut = Vec::new();
+    for proxy in &old.proxies {
+        let after = new.proxies.iter().find(|it| it.name == proxy.name);
+        let Some(after) = after.filter(|it| it.on_down == OnDown::Close) else { continue };
+        for backend in proxy.backends.iter().filter(|it| it.admin != Admin::Maintenance) {
+            let serves = |it: &proxy::Backend| {
+                let is_same = (&it.name, &it.address) == (&backend.name, &backend.address);
+                is_same && it.admin != Admin::Maintenance
+            };
+            if !after.backends.iter().any(serves) {
+                let (proxy, backend) = (&proxy.name, &backend.name);
+                let policy = "its sessions are reset, by `on_down = \"close\"`";
+                cut.push(format!("backend {proxy}/{backend}: {policy}"));
+            }
+        }
+    }
+    cut
 }
 
 /// What a change of the configuration does to connections that are open, where it does anything.

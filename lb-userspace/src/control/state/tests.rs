@@ -75,7 +75,8 @@ fn mac([a, b, c, d]: [u8; 4]) -> Mac {
 }
 
 fn key(backend: [u8; 4]) -> TargetKey {
-    TargetKey { service: config().services[0].key(), backend: SocketAddr::from((backend, 80)) }
+    let backend = SocketAddr::from((backend, 80));
+    TargetKey::Service { service: config().services[0].key(), backend }
 }
 
 fn finding(up: bool) -> Finding {
@@ -293,4 +294,5 @@ fn the_end_of_a_removal_and_failures_are_told_once() {
     assert!(state.sync().is_ok());
     assert_eq!(told(&mut state, &mut since), ["recovered ", "slots-moved web"]);
 }
+mod proxy;
 mod reload;

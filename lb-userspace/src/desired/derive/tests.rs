@@ -171,7 +171,7 @@ fn pool_with(
     let config = config(&text);
     let key = |host| {
         let backend = SocketAddr::from(([10, 0, 0, host], 80));
-        TargetKey { service: config.services[0].key(), backend }
+        TargetKey::Service { service: config.services[0].key(), backend }
     };
     let said = |&(host, line): &(u8, &str)| {
         let mut said = Said::default();

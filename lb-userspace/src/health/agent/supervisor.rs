@@ -1,6 +1,6 @@
 //! The tasks that ask the agents.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -10,16 +10,13 @@ use tokio::{
 };
 
 use super::{
-    Said, Targets, View,
+    Said, Target, Targets, View,
     line::{self, Line},
 };
-use crate::{
-    config::Agent,
-    health::{
-        TargetKey,
-        probe::{Failure, Peer},
-        sm::phase,
-    },
+use crate::health::{
+    TargetKey,
+    probe::{Failure, Host},
+    sm::phase,
 };
 
 /// The longest line, in bytes.
@@ -54,7 +51,7 @@ pub fn spawn(
 }
 
 struct Supervisor {
-    asked: BTreeMap<TargetKey, (Arc<Agent>, AbortHandle)>,
+    asked: BTreeMap<TargetKey, (Target, AbortHandle)>,
     /// They end with it.
     tasks: JoinSet<()>,
     publisher: watch::Sender<Arc<View>>,
@@ -64,8 +61,8 @@ impl Supervisor {
     /// Takes over a new set. An agent that is asked differently begins anew; what is believed of it
     /// stays until it says something else.
     fn retarget(&mut self, targets: &Targets) {
-        self.asked.retain(|key, (agent, task)| {
-            let stays = targets.get(key) == Some(agent);
+        self.asked.retain(|key, (asked, task)| {
+            let stays = targets.get(key) == Some(asked);
             if !stays {
                 task.abort();
             }
@@ -79,10 +76,11 @@ impl Supervisor {
             }
             gone
         });
-        for (key, agent) in targets {
+        for (key, target) in targets {
             if !self.asked.contains_key(key) {
-                let task = ask_on(*key, agent.clone(), self.publisher.clone());
-                let _ = self.asked.insert(*key, (agent.clone(), self.tasks.spawn(task)));
+                let task = ask_on(key.clone(), target.clone(), self.publisher.clone());
+                let entry = (target.clone(), self.tasks.spawn(task));
+                let _ = self.asked.insert(key.clone(), entry);
             }
         }
     }
@@ -90,38 +88,37 @@ impl Supervisor {
 
 /// Asks an agent over and over. One that does not answer changes nothing: whether its machine can be
 /// reached is for the check to say.
-async fn ask_on(key: TargetKey, agent: Arc<Agent>, publisher: watch::Sender<Arc<View>>) {
+async fn ask_on(key: TargetKey, target: Target, publisher: watch::Sender<Arc<View>>) {
+    let Target { address, agent } = &target;
     let first = tokio::time::Instant::now() + phase(&key, agent.interval);
     let mut ticks = tokio::time::interval_at(first, agent.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let _instant = ticks.tick().await;
-        match tokio::time::timeout(agent.timeout, ask(key, &agent)).await {
-            Ok(Ok(Some(line))) => publish(key, line, &publisher),
-            Ok(Ok(None)) => tracing::debug!("agent of {}: no line", key.backend),
-            Ok(Err(failure)) => tracing::debug!("agent of {}: {failure}", key.backend),
-            Err(_) => tracing::debug!("agent of {}: no answer in time", key.backend),
+        match tokio::time::timeout(agent.timeout, ask(&target)).await {
+            Ok(Ok(Some(line))) => publish(&key, line, &publisher),
+            Ok(Ok(None)) => tracing::debug!("agent at {address}: no line"),
+            Ok(Err(failure)) => tracing::debug!("agent at {address}: {failure}"),
+            Err(_) => tracing::debug!("agent at {address}: no answer in time"),
         }
     }
 }
 
-fn publish(key: TargetKey, line: Line, publisher: &watch::Sender<Arc<View>>) {
+fn publish(key: &TargetKey, line: Line, publisher: &watch::Sender<Arc<View>>) {
     let _: bool = publisher.send_if_modified(|view| {
-        let mut said = view.get(&key).cloned().unwrap_or_default();
+        let mut said = view.get(key).cloned().unwrap_or_default();
         said.hear(line);
-        let differs = view.get(&key) != Some(&said);
+        let differs = view.get(key) != Some(&said);
         if differs {
-            let _: Option<Said> = Arc::make_mut(view).insert(key, said);
+            let _: Option<Said> = Arc::make_mut(view).insert(key.clone(), said);
         }
         differs
     });
 }
 
 /// Asks once; `None` if no whole line comes.
-async fn ask(key: TargetKey, agent: &Agent) -> Result<Option<Line>, Failure> {
-    let address = agent.address.unwrap_or(key.backend.ip());
-    let peer = Peer::direct(SocketAddr::new(address, agent.port));
-    let mut stream = peer.connect().await?;
+async fn ask(Target { address, agent }: &Target) -> Result<Option<Line>, Failure> {
+    let mut stream = Host::direct(*address).connect().await?;
     if !agent.send.is_empty() {
         stream.write_all(agent.send.as_bytes()).await.map_err(Failure::Connect)?;
     }

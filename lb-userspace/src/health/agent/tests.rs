@@ -30,7 +30,7 @@ fn what_a_line_does_not_mention_stays() {
 fn key(backend: SocketAddr) -> TargetKey {
     let vip = std::net::IpAddr::from([192, 0, 2, 1]).into();
     let service = ServiceKey::new(vip, lb_common::addr::Port::new(80), Protocol::TCP);
-    TargetKey { service, backend }
+    TargetKey::Service { service, backend }
 }
 
 /// An agent that answers what it is asked, on an address of its own.
@@ -38,7 +38,7 @@ async fn echo() -> (Agent, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let agent = Agent {
-        address: Some(address.ip()),
+        address: None,
         port: address.port(),
         interval: Duration::from_millis(20),
         timeout: Duration::from_millis(500),
@@ -63,8 +63,9 @@ async fn echo() -> (Agent, tokio::task::JoinHandle<()>) {
 async fn an_agent_is_heard_and_its_silence_changes_nothing() {
     let (agent, server) = echo().await;
     let key = key("127.0.0.9:80".parse().unwrap());
-    let (targets, wanted) =
-        watch::channel(Arc::new(Targets::from([(key, Arc::new(agent.clone()))])));
+    let address = SocketAddr::new([127, 0, 0, 1].into(), agent.port);
+    let target = Target { address, agent: Arc::new(agent) };
+    let (targets, wanted) = watch::channel(Arc::new(Targets::from([(key.clone(), target)])));
     let (mut view, _task) = supervisor::spawn(wanted, View::new());
     let heard = view.wait_for(|view| !view.is_empty()).await.unwrap().clone();
     assert_eq!(heard[&key], said(&["drain 50%"]));

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{Failure, Peer, TargetKey};
-use crate::health::Target;
+use crate::{config::proxy::Place, health::Target};
 
 /// What is kept of a program's output, in bytes.
 const OUTPUT_MAX: u64 = 256;
@@ -21,18 +21,22 @@ const OUTPUT_MAX: u64 = 256;
 /// Runs a check's program.
 pub(super) async fn check(
     command: &[String],
-    key: TargetKey,
+    key: &TargetKey,
     target: &Target,
-    peer: Peer,
+    peer: &Peer,
 ) -> Result<String, Failure> {
-    let (service, backend) = target.names.clone();
-    let environment = [
-        ("LB_SERVICE", service),
-        ("LB_BACKEND", backend),
-        ("LB_VIP", key.service.vip.to_ip().to_string()),
-        ("LB_ADDRESS", peer.address.ip().to_string()),
-        ("LB_PORT", peer.address.port().to_string()),
-    ];
+    let (pool, backend) = target.names.clone();
+    let mut environment = vec![("LB_SERVICE", pool), ("LB_BACKEND", backend)];
+    if let TargetKey::Service { service, .. } = key {
+        environment.push(("LB_VIP", service.vip.to_ip().to_string()));
+    }
+    match peer.place() {
+        Place::Tcp(address) => {
+            environment.push(("LB_ADDRESS", address.ip().to_string()));
+            environment.push(("LB_PORT", address.port().to_string()));
+        }
+        Place::Unix(path) => environment.push(("LB_ADDRESS", path.display().to_string())),
+    }
     run(command, &environment).await
 }
 

@@ -17,13 +17,13 @@ use lb_common::service::ServiceKey;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Failure, Peer, TargetKey, tls};
-use crate::config::{Http, Pattern};
+use crate::config::{Http, Pattern, proxy::Place};
 
 /// What is looked at of a body, in bytes.
 const BODY_MAX: usize = 64 * 1024;
 
 /// Asks, and looks at the answer.
-pub(super) async fn check(check: &Http, key: TargetKey, peer: Peer) -> Result<String, Failure> {
+pub(super) async fn check(check: &Http, key: &TargetKey, peer: &Peer) -> Result<String, Failure> {
     let stream = peer.connect().await?;
     match &check.tls {
         None => request(stream, check, key, peer).await,
@@ -37,8 +37,8 @@ pub(super) async fn check(check: &Http, key: TargetKey, peer: Peer) -> Result<St
 async fn request(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     check: &Http,
-    key: TargetKey,
-    peer: Peer,
+    key: &TargetKey,
+    peer: &Peer,
 ) -> Result<String, Failure> {
     let request = build(check, key, peer)?;
     let (sender, connection) =
@@ -52,12 +52,12 @@ async fn request(
     }
 }
 
-fn build(check: &Http, key: TargetKey, peer: Peer) -> Result<Request<Empty<Bytes>>, Failure> {
+fn build(check: &Http, key: &TargetKey, peer: &Peer) -> Result<Request<Empty<Bytes>>, Failure> {
     let Http { method, path, host, headers, statuses: _, body: _, tls } = check;
     let mut request = Request::builder().method(method).uri(path);
     request = match host {
         Some(host) => request.header(HOST, host),
-        None => request.header(HOST, service(key, peer, if tls.is_some() { 443 } else { 80 })),
+        None => request.header(HOST, authority(key, peer, if tls.is_some() { 443 } else { 80 })),
     };
     if !headers.iter().any(|(name, _)| name == USER_AGENT) {
         let agent = HeaderValue::from_static(concat!("lb/", env!("CARGO_PKG_VERSION")));
@@ -109,13 +109,20 @@ fn is_in(pattern: &Pattern, bytes: &[u8]) -> bool {
     }
 }
 
-/// The service as a client names it (RFC 9110 §7.2): where it has every port, by the checked one.
-fn service(key: TargetKey, peer: Peer, usual: u16) -> String {
-    let ServiceKey { vip, ports, .. } = key.service;
-    let port = if ports.is_any() { peer.address.port() } else { ports.first.get() };
-    match vip.to_ip() {
-        IpAddr::V4(v4) if port == usual => v4.to_string(),
-        IpAddr::V6(v6) if port == usual => format!("[{v6}]"),
-        vip @ (IpAddr::V4(_) | IpAddr::V6(_)) => SocketAddr::new(vip, port).to_string(),
+/// What is asked, as a client names it (RFC 9110 §7.2): a service by its VIP, and where it has every port
+/// by the checked one; a proxy's backend by its own address.
+fn authority(key: &TargetKey, peer: &Peer, usual: u16) -> String {
+    let Place::Tcp(asked) = peer.place() else { return "localhost".into() };
+    let name = match key {
+        TargetKey::Service { service: ServiceKey { vip, ports, .. }, .. } => {
+            let port = if ports.is_any() { asked.port() } else { ports.first.get() };
+            SocketAddr::new(vip.to_ip(), port)
+        }
+        TargetKey::Proxy { .. } => asked,
+    };
+    match name.ip() {
+        IpAddr::V4(v4) if name.port() == usual => v4.to_string(),
+        IpAddr::V6(v6) if name.port() == usual => format!("[{v6}]"),
+        IpAddr::V4(_) | IpAddr::V6(_) => name.to_string(),
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence};
 
-use super::{Failure, Peer};
+use super::{Failure, Host};
 
 /// The types of echo replies (RFC 792, RFC 4443 §4.2).
 const REPLY4: u8 = 0;
@@ -25,12 +25,12 @@ pub(super) struct Pings {
 }
 
 impl Pings {
-    pub(super) async fn check(&self, peer: Peer) -> Result<String, Failure> {
-        let host = peer.address.ip();
-        let client = self.client(host).map_err(Failure::PingSocket)?;
+    pub(super) async fn check(&self, host: Host) -> Result<String, Failure> {
+        let address = host.address.ip();
+        let client = self.client(address).map_err(Failure::PingSocket)?;
         let ours = PingIdentifier(std::process::id() as u16);
         let sequence = PingSequence(self.sent.fetch_add(1, Ordering::Relaxed));
-        let mut pinger = client.pinger(host, ours).await;
+        let mut pinger = client.pinger(address, ours).await;
         // The check's own timeout comes first.
         let _ = pinger.timeout(std::time::Duration::MAX);
         let (answer, _) = pinger.ping(sequence, b"lb health check").await.map_err(Failure::Ping)?;
@@ -41,12 +41,12 @@ impl Pings {
         if kind == reply {
             return Ok("echo".into());
         }
-        let from = if from == host { peer.name } else { from };
+        let from = if from == address { host.name } else { from };
         Err(Failure::IcmpError { kind, from })
     }
 
-    fn client(&self, host: IpAddr) -> std::io::Result<&Client> {
-        let (client, kind) = match host {
+    fn client(&self, address: IpAddr) -> std::io::Result<&Client> {
+        let (client, kind) = match address {
             IpAddr::V4(_) => (&self.v4, ICMP::V4),
             IpAddr::V6(_) => (&self.v6, ICMP::V6),
         };

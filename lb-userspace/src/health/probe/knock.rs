@@ -16,7 +16,7 @@ use rustix::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{Failure, Peer};
+use super::{Failure, Host};
 
 /// Sockets of checks that have ended: to make one and to close it takes as long as a handshake.
 #[derive(Debug, Default)]
@@ -29,9 +29,9 @@ impl Knocks {
     /// Learns whether a connection would be accepted. The handshake's last acknowledgement waits for
     /// data that never come, so that the reset comes instead of it: the server's kernel answers, and its
     /// program is not bothered. As HAProxy's TCP checks do.
-    pub(super) async fn knock(&self, peer: Peer) -> Result<(), Failure> {
-        let knock = self.take(peer.address).map_err(Failure::Connect)?;
-        knock.connect(peer).await.map_err(Failure::Connect)
+    pub(super) async fn knock(&self, host: Host) -> Result<(), Failure> {
+        let knock = self.take(host.address).map_err(Failure::Connect)?;
+        knock.connect(host).await.map_err(Failure::Connect)
     }
 
     fn take(&self, address: SocketAddr) -> io::Result<Knock<'_>> {
@@ -57,14 +57,14 @@ struct Knock<'a> {
 }
 
 impl Knock<'_> {
-    async fn connect(&self, peer: Peer) -> io::Result<()> {
+    async fn connect(&self, host: Host) -> io::Result<()> {
         let Some(socket) = &self.socket else { return Ok(()) };
         // The kernel forgets it with each connection.
         set_tcp_quickack(socket, false)?;
-        if let Some(any) = peer.port_of_its_own() {
+        if let Some(any) = host.port_of_its_own() {
             bind(socket, &any)?;
         }
-        match connect(socket, &peer.address) {
+        match connect(socket, &host.address) {
             Ok(()) => return Ok(()),
             Err(Errno::INPROGRESS) => {}
             Err(error) => return Err(error.into()),
@@ -75,7 +75,7 @@ impl Knock<'_> {
             unsafe { AsyncFd::register_with_interest(socket.as_fd(), Interest::WRITABLE)? };
         loop {
             let mut ready = watched.writable().await?;
-            match connect(socket, &peer.address) {
+            match connect(socket, &host.address) {
                 // Asked again, the kernel says how it went.
                 Ok(()) | Err(Errno::ISCONN) => return Ok(()),
                 Err(Errno::ALREADY) => ready.clear_ready(),

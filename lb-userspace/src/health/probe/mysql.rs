@@ -2,13 +2,13 @@
 
 use mysql_async::{Conn, OptsBuilder, prelude::Queryable as _};
 
-use super::{Failure, Peer};
+use super::{Failure, Host};
 use crate::config::Mysql;
 
 /// Logs in, and asks.
 pub(super) async fn check(
     Mysql { user, password_file, database, query }: &Mysql,
-    peer: Peer,
+    host: Host,
 ) -> Result<String, Failure> {
     let password = match password_file {
         // It is read anew each time, so that a new one counts at once.
@@ -20,8 +20,8 @@ pub(super) async fn check(
         None => None,
     };
     let options = OptsBuilder::default()
-        .ip_or_hostname(peer.address.ip().to_string())
-        .tcp_port(peer.address.port())
+        .ip_or_hostname(host.address.ip().to_string())
+        .tcp_port(host.address.port())
         .user(Some(user))
         .pass(password)
         .db_name(database.as_ref())

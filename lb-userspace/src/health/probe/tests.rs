@@ -1,4 +1,5 @@
 mod exec;
+mod proxy;
 mod tls;
 mod udp;
 
@@ -10,7 +11,7 @@ use lb_common::{
     service::ServiceKey,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
@@ -20,7 +21,7 @@ use crate::config::{Flap, Http, Mysql, Pattern, Through, Tls, Udp};
 
 fn key(vip: &str, port: u16, backend: SocketAddr) -> TargetKey {
     let vip = Addr::from(vip.parse::<IpAddr>().unwrap());
-    TargetKey { service: ServiceKey::new(vip, Port::new(port), Protocol::TCP), backend }
+    TargetKey::Service { service: ServiceKey::new(vip, Port::new(port), Protocol::TCP), backend }
 }
 
 fn check(kind: CheckKind, timeout_ms: u64) -> Check {
@@ -57,7 +58,8 @@ fn get(path: &str) -> CheckKind {
 
 async fn probe(key: TargetKey, check: &Check) -> Outcome {
     let names = ("web".into(), "web1".into());
-    let target = Target { names, check: Arc::new(check.clone()), alias: None, initially_up: true };
+    let check = Arc::new(check.clone());
+    let target = Target { names, check, alias: None, header: None, initially_up: true };
     Network::default().probe(key, Arc::new(target)).await.unwrap()
 }
 
@@ -80,7 +82,7 @@ async fn server(answer: &'static [u8]) -> (SocketAddr, JoinHandle<String>) {
 }
 
 /// A request's head, or what came of it.
-async fn head(stream: &mut TcpStream) -> String {
+async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n")
         && let Ok(byte) = stream.read_u8().await
@@ -151,7 +153,7 @@ async fn tcp_checks_use_their_sockets_again_whatever_became_of_them() {
     let closed = closed().await;
     let names = ("web".into(), "web1".into());
     let check = Arc::new(check(CheckKind::Tcp, 200));
-    let target = Arc::new(Target { names, check, alias: None, initially_up: true });
+    let target = Arc::new(Target { names, check, alias: None, header: None, initially_up: true });
     for (address, reason) in [
         (good, "connected in "),
         (mute, "no answer within 200ms"),
@@ -246,8 +248,9 @@ async fn a_service_of_every_port_is_named_by_the_checked_one() {
     let (address, task) = server(b"HTTP/1.1 200 OK\r\n\r\n").await;
     let mut check = check(get("/"), 5000);
     check.port = Some(address.port());
-    let mut key = key("192.0.2.1", 80, SocketAddr::new(address.ip(), 0));
-    key.service.ports = lb_common::service::Ports::ANY;
+    let (vip, any) = (Addr::from_v4([192, 0, 2, 1]), lb_common::service::Ports::ANY);
+    let service = ServiceKey::with_ports(vip, any, Protocol::TCP);
+    let key = TargetKey::Service { service, backend: SocketAddr::new(address.ip(), 0) };
     assert!(probe(key, &check).await.ok);
     let head = task.await.unwrap();
     assert!(head.contains(&format!("\r\nhost: 192.0.2.1:{}\r\n", address.port())), "{head}");

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
@@ -25,21 +25,24 @@ use super::{Failure, Peer};
 use crate::config::Tls;
 
 /// Shakes hands.
-pub(super) async fn check(tls: &Tls, peer: Peer) -> Result<String, Failure> {
+pub(super) async fn check(tls: &Tls, peer: &Peer) -> Result<String, Failure> {
     let _stream = handshake(peer.connect().await?, tls, peer, &[]).await?;
     Ok("handshake".into())
 }
 
 /// Shakes hands, and offers the application protocols (RFC 7301).
-pub(super) async fn handshake(
-    stream: TcpStream,
+pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     tls: &Tls,
-    peer: Peer,
+    peer: &Peer,
     protocols: &[&[u8]],
-) -> Result<TlsStream<TcpStream>, Failure> {
+) -> Result<TlsStream<S>, Failure> {
     let mut config = config(tls).await?;
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    let name = tls.server_name.clone().unwrap_or_else(|| ServerName::from(peer.name));
+    let name = match &tls.server_name {
+        Some(name) => name.clone(),
+        None => ServerName::from(peer.host()?.name),
+    };
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(Failure::Tls)
 }
 

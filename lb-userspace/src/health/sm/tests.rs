@@ -13,7 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 
 fn key(host: u16) -> TargetKey {
     let [a, b] = host.to_be_bytes();
-    TargetKey {
+    TargetKey::Service {
         service: ServiceKey::new(
             lb_common::addr::Addr::from_v4([192, 0, 2, 1]),
             Port::new(80),

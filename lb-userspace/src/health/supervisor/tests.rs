@@ -23,22 +23,22 @@ struct Script(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    up: Mutex<BTreeMap<SocketAddr, Option<bool>>>,
+    up: Mutex<BTreeMap<TargetKey, Option<bool>>>,
     probes: AtomicUsize,
     running: AtomicUsize,
     most_running: AtomicUsize,
     takes: Mutex<Duration>,
     /// Of each backend, the number of its last probe and when it began.
-    last: Mutex<BTreeMap<SocketAddr, (usize, Instant)>>,
+    last: Mutex<BTreeMap<TargetKey, (usize, Instant)>>,
 }
 
 impl Script {
     fn set(&self, key: TargetKey, up: bool) {
-        let _ = self.0.up.lock().unwrap().insert(key.backend, Some(up));
+        let _ = self.0.up.lock().unwrap().insert(key, Some(up));
     }
 
     fn cannot_ask(&self, key: TargetKey) {
-        let _ = self.0.up.lock().unwrap().insert(key.backend, None);
+        let _ = self.0.up.lock().unwrap().insert(key, None);
     }
 
     fn probes(&self) -> usize {
@@ -51,13 +51,13 @@ impl Prober for Script {
         let shared = self.0;
         let number = shared.probes.fetch_add(1, Ordering::Relaxed);
         let begun = (number, Instant::now());
-        let _ = shared.last.lock().unwrap().insert(key.backend, begun);
+        let _ = shared.last.lock().unwrap().insert(key.clone(), begun);
         let running = shared.running.fetch_add(1, Ordering::Relaxed) + 1;
         let _ = shared.most_running.fetch_max(running, Ordering::Relaxed);
         let takes = *shared.takes.lock().unwrap();
         sleep(takes).await;
         let _ = shared.running.fetch_sub(1, Ordering::Relaxed);
-        let up = shared.up.lock().unwrap().get(&key.backend).copied();
+        let up = shared.up.lock().unwrap().get(&key).copied();
         let ok = up.expect("a script for this backend")?;
         Some(Outcome { ok, reason: format!("probe {number}") })
     }
@@ -66,7 +66,7 @@ impl Prober for Script {
 fn key(host: u16) -> TargetKey {
     let [a, b] = host.to_be_bytes();
     let vip = Addr::from_v4([192, 0, 2, 1]);
-    TargetKey {
+    TargetKey::Service {
         service: ServiceKey::new(vip, Port::new(80), Protocol::TCP),
         backend: SocketAddr::from(([10, 0, a, b], 80)),
     }
@@ -89,6 +89,7 @@ fn target(initially_up: bool) -> Target {
         names: ("web".into(), "web1".into()),
         check: Arc::new(check),
         alias: None,
+        header: None,
         initially_up,
     }
 }
@@ -108,7 +109,7 @@ impl Bench {
         let script = Script::default();
         *script.0.takes.lock().unwrap() = takes;
         for key in targets.keys() {
-            script.set(*key, true);
+            script.set(key.clone(), true);
         }
         let (targets, receiver) = watch::channel(targets);
         let (view, _) = spawn_with(receiver, script.clone());
@@ -172,7 +173,7 @@ async fn a_change_of_health_is_published_at_once_and_reasons_once_a_second() {
         let _ = bench.next().await;
     }
     // The publication came with the probe that made the change.
-    let (last, begun) = bench.script.0.last.lock().unwrap()[&key(7).backend];
+    let (last, begun) = bench.script.0.last.lock().unwrap()[&key(7)];
     assert_eq!(bench.view.borrow()[&key(7)].reason, format!("probe {last}"));
     assert!(begun.elapsed() < Duration::from_millis(5), "{:?}", begun.elapsed());
 }
@@ -272,7 +273,7 @@ async fn checks_are_bounded_and_all_get_their_turn() {
 #[tokio::test(start_paused = true)]
 async fn a_check_that_panics_counts_as_failed() {
     let mut bench = Bench::new(targets([1]), Duration::ZERO);
-    let _ = bench.script.0.up.lock().unwrap().remove(&key(1).backend);
+    let _ = bench.script.0.up.lock().unwrap().remove(&key(1));
     while bench.up(1) {
         let _ = bench.next().await;
     }

@@ -36,7 +36,7 @@ async fn a_refusal_is_down_and_silence_is_up_unless_an_answer_is_expected() {
 
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let key = key("192.0.2.1", 80, silent.local_addr().unwrap());
-    let outcome = probe(key, &check(udp(b"ping", None), 200)).await;
+    let outcome = probe(key.clone(), &check(udp(b"ping", None), 200)).await;
     assert!(outcome.ok && outcome.reason.starts_with("not refused in "), "{outcome:?}");
     let outcome = probe(key, &check(udp(b"ping", Some(b"pong")), 200)).await;
     assert_eq!(outcome, Outcome { ok: false, reason: "no answer within 200ms".into() });

@@ -158,9 +158,12 @@ fn targets(ports: &[u16]) -> Targets {
     let target = |number: u32| {
         let address = Ipv4Addr::from_bits(0x7f01_0001 + number / PORTS);
         let port = ports[(number % PORTS) as usize];
-        let key = TargetKey { service, backend: SocketAddr::from((address, port)) };
+        let key = TargetKey::Service { service, backend: SocketAddr::from((address, port)) };
         let names = ("web".to_owned(), format!("web{number}"));
-        (key, Target { names, check: check.clone(), alias: None, initially_up: false })
+        (
+            key,
+            Target { names, check: check.clone(), alias: None, header: None, initially_up: false },
+        )
     };
     (0..BACKENDS).map(target).collect()
 }
