@@ -13,7 +13,7 @@ use lb_tests::{
     sessions::{Fate, Server, Sessions},
     site::Site,
 };
-use lb_userspace::api::types::Health;
+use lb_userspace::api::types::{At, Health};
 
 const PORT: u16 = 7000;
 const NAT_PORT: u16 = 7001;
@@ -105,7 +105,8 @@ fn removed(node: &Node<'_>, name: &str) -> Vec<Vec<String>> {
         .into_iter()
         .filter(|backend| backend.name == name)
         .map(|backend| {
-            let (address, port) = (backend.address.to_string(), backend.port.to_string());
+            let At::Host { address, port } = backend.at else { panic!("{backend:?}") };
+            let (address, port) = (address.to_string(), port.to_string());
             let order =
                 ["backend", "add", &backend.service, &address, "--name", name, "--port", &port];
             order.map(str::to_owned).to_vec()

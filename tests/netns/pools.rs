@@ -7,7 +7,7 @@ use lb_tests::{
     run::{command, output},
     traffic::Traffic,
 };
-use lb_userspace::api::types::{Backend, Traffic as Counted};
+use lb_userspace::api::types::{At, Backend, Traffic as Counted};
 
 /// Enough that a backend with a third of the slots is missed once in 10^17 runs.
 const ENOUGH: usize = 100;
@@ -48,7 +48,8 @@ fn a_backend_is_removed_and_added_again() {
     }
     assert_eq!(node.backends().unwrap().len(), 8);
 
-    for Backend { service, name, address, port, .. } in named(&before, "web2") {
+    for Backend { service, name, at, .. } in named(&before, "web2") {
+        let At::Host { address, port } = at else { panic!("{at}") };
         let (address, port) = (address.to_string(), port.to_string());
         let _: String = node
             .order(&["backend", "add", service, &address, "--name", name, "--port", &port])

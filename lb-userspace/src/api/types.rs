@@ -1,10 +1,11 @@
 //! The API's JSON.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf};
 
 use lb_common::service::Ports;
 use serde::{Deserialize, Serialize};
 
+use super::ports::endpoint;
 use crate::{cluster, speaker};
 
 /// `GET /v1/status`: the node as a whole.
@@ -23,7 +24,7 @@ pub struct Status {
     pub interfaces: Vec<Interface>,
     /// The number of services.
     pub services: usize,
-    /// The number of backends over all services.
+    /// The number of backends over all services and proxies.
     pub backends: usize,
     /// How many of them are up.
     pub backends_up: usize,
@@ -101,15 +102,15 @@ pub struct Memory {
 /// One of `GET /v1/backends`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Backend {
-    /// The service's name.
+    /// The name of the service, or of the proxy.
     pub service: String,
+    /// Whether that is a proxy's: a forwarder of its connects to the backend.
+    pub proxy: bool,
     /// Its name.
     pub name: String,
-    /// Its address.
-    pub address: IpAddr,
-    /// Its port, or the service's ports where those are several.
-    #[serde(with = "super::ports")]
-    pub port: Ports,
+    /// Where it is.
+    #[serde(flatten)]
+    pub at: At,
     /// Its weight.
     pub weight: u16,
     /// What the operator wants of it.
@@ -120,12 +121,40 @@ pub struct Backend {
     pub health: Health,
     /// Why, in the last check's words.
     pub health_reason: String,
-    /// Its share of the service's slots, 0 to 1.
+    /// Its share of the service's slots, 0 to 1; of a proxy's new sessions, as far as weights say.
     pub share: f64,
     /// The neighbour that packets go to (`interface mac`), if it is resolved.
     pub next_hop: Option<String>,
     /// What passed since it was added.
     pub traffic: Traffic,
+}
+
+/// Where a backend is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum At {
+    /// A machine.
+    Host {
+        /// Its address.
+        address: IpAddr,
+        /// Its port, or the service's ports where those are several.
+        #[serde(with = "super::ports")]
+        port: Ports,
+    },
+    /// A Unix socket.
+    Socket {
+        /// Its path.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { address, port } => f.write_str(&endpoint(*address, *port)),
+            Self::Socket { path } => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 impl Backend {
@@ -144,7 +173,7 @@ pub enum Admin {
     Ready,
     /// It gets no new connections and keeps those that it has.
     Drain,
-    /// It gets nothing and is not checked; its connections follow the service's `on_down`.
+    /// It gets nothing and is not checked; its connections follow `on_down`.
     Maintenance,
     /// It gets new connections only when the service has too few others; not a member of the pool.
     Sorry,
@@ -178,7 +207,7 @@ pub enum Health {
     Up,
     /// It does not.
     Down,
-    /// The service has no check.
+    /// The service or proxy has no check.
     Unchecked,
 }
 

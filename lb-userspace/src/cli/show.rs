@@ -163,9 +163,9 @@ fn backend_table(backends: &[Backend], colour: bool) -> String {
     for backend in backends {
         let Backend {
             service,
+            proxy,
             name,
-            address,
-            port,
+            at,
             weight,
             admin,
             drain,
@@ -178,12 +178,12 @@ fn backend_table(backends: &[Backend], colour: bool) -> String {
         table.row(vec![
             cell(&service),
             cell(&name),
-            cell(&endpoint(*address, *port)),
+            cell(&at),
             cell(&weight),
             cell(&units::percent(*share)),
             table::admin(*admin, drain.as_ref()),
             table::health(*health),
-            cell(&next_hop.as_deref().unwrap_or("unresolved")),
+            cell(&next_hop.as_deref().unwrap_or(if *proxy { "-" } else { "unresolved" })),
             cell(&health_reason),
         ]);
     }

@@ -1,9 +1,9 @@
 //! `lb stats`.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use comfy_table::Cell;
-use lb_common::{service::Ports, verdict::Verdict};
+use lb_common::verdict::Verdict;
 
 use super::{
     Error,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::api::{
     client::Client,
-    types::{Backend, Stats, Traffic},
+    types::{At, Backend, Stats, Traffic},
 };
 
 pub(super) async fn stats(
@@ -55,10 +55,10 @@ struct Rates<'a> {
     backends: BTreeMap<Key<'a>, Traffic>,
 }
 
-type Key<'a> = (&'a str, &'a str, IpAddr, Ports);
+type Key<'a> = (&'a str, &'a str, &'a At);
 
 fn key(backend: &Backend) -> Key<'_> {
-    (&backend.service, &backend.name, backend.address, backend.port)
+    (&backend.service, &backend.name, &backend.at)
 }
 
 impl<'a> Rates<'a> {
@@ -160,14 +160,19 @@ fn rate(rate: Option<&u64>, spell: fn(u64) -> String) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lb_common::service::Ports;
+
     use crate::api::types::{Admin, Health};
 
     fn sample(at_ms: u64, packets: u64) -> Stats {
         let backend = Backend {
             service: "web".into(),
+            proxy: false,
             name: "web1".into(),
-            address: [10, 0, 0, 11].into(),
-            port: Ports::one(lb_common::addr::Port::new(80)),
+            at: At::Host {
+                address: [10, 0, 0, 11].into(),
+                port: Ports::one(lb_common::addr::Port::new(80)),
+            },
             weight: 1,
             admin: Admin::Ready,
             drain: None,

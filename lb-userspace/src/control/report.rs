@@ -1,5 +1,7 @@
 //! The node's state in the API's words.
 
+mod proxy;
+
 use std::{collections::BTreeMap, net::IpAddr};
 
 use lb_common::{
@@ -10,7 +12,7 @@ use lb_common::{
 
 use super::state::{State, unix_time};
 use crate::{
-    api::types::{Admin, Backend, Drain, Health, Memory, Service, Traffic},
+    api::types::{Admin, At, Backend, Drain, Health, Memory, Service, Traffic},
     config,
     dataplane::{Actual, Counters, Dataplane},
     desired::{
@@ -48,8 +50,15 @@ impl<D: Dataplane> State<D> {
 }
 
 impl<D: Dataplane + Counters> State<D> {
-    /// The backends, in the configuration's order.
+    /// The backends, in the configuration's order: those of services first.
     pub fn backends(&self) -> Result<Vec<Backend>, reconcile::Error> {
+        let mut backends = self.backends_of_services()?;
+        backends.extend(self.config.proxies.iter().flat_map(|proxy| self.backends_of(proxy)));
+        Ok(backends)
+    }
+
+    /// The backends of services, which packets are counted of.
+    pub fn backends_of_services(&self) -> Result<Vec<Backend>, reconcile::Error> {
         let lines = lines(&self.reconciler.actual()?);
         let pairs = self
             .config
@@ -78,9 +87,9 @@ impl<D: Dataplane + Counters> State<D> {
         };
         Ok(Backend {
             service: service.name.clone(),
+            proxy: false,
             name: backend.name.clone(),
-            address: backend.address,
-            port: backend.ports(service),
+            at: At::Host { address: backend.address, port: backend.ports(service) },
             weight: backend.weight,
             admin: match backend.admin {
                 config::Admin::Ready if is_sorry => Admin::Sorry,
@@ -127,15 +136,7 @@ impl<D: Dataplane + Counters> State<D> {
         if service.check.is_none() {
             return (Health::Unchecked, "the service has no check".into());
         }
-        match self.health.get(key) {
-            Some(Finding { up: true, parts, reason, .. }) if *parts < FULL => {
-                let reason = format!("{reason}; slow start: {parts} of {FULL} parts of its weight");
-                (Health::Up, reason)
-            }
-            Some(Finding { up: true, reason, .. }) => (Health::Up, reason.clone()),
-            Some(Finding { up: false, reason, .. }) => (Health::Down, reason.clone()),
-            None => (Health::Up, "not checked yet".into()),
-        }
+        told(self.health.get(key))
     }
 
     fn share(&self, key: ServiceKey, endpoint: Endpoint) -> f64 {
@@ -145,7 +146,7 @@ impl<D: Dataplane + Counters> State<D> {
 
     /// The services, in the configuration's order.
     pub fn services(&self) -> Result<Vec<Service>, reconcile::Error> {
-        let backends = self.backends()?;
+        let backends = self.backends_of_services()?;
         let pools = by_service(&backends);
         let services = self.config.services.iter().map(|service| {
             let pool = pools.get(service.name.as_str()).map_or(&[][..], Vec::as_slice);
@@ -196,6 +197,7 @@ impl<D: Dataplane + Counters> State<D> {
                 problems.push(format!("service {}: no backend is usable", service.name));
             }
         }
+        problems.extend(self.problems_of_proxies(&backends));
         problems.extend(self.config.services.iter().filter_map(|it| self.emergency(it)));
         for Backend { service, name, health_reason, .. } in
             backends.iter().filter(|backend| backend.health == Health::Down)
@@ -204,7 +206,8 @@ impl<D: Dataplane + Counters> State<D> {
         }
         for service in &self.config.services {
             let lost = |it: &&Backend| it.next_hop.is_none();
-            for Backend { name, address, .. } in pool(service).filter(lost) {
+            for Backend { name, at, .. } in pool(service).filter(lost) {
+                let At::Host { address, .. } = at else { continue };
                 let why = self.unreachable(service.forward, *address);
                 let service = &service.name;
                 problems.push(format!("backend {service}/{name}: no packet reaches it: {why}"));
@@ -308,6 +311,19 @@ impl<D: Dataplane + Counters> State<D> {
     /// The memory of the rings in use, in bytes.
     pub fn ring_bytes(&self) -> u64 {
         self.config.services.iter().map(|service| u64::from(service.ring_size) * 4).sum()
+    }
+}
+
+/// What a check has found, and why.
+fn told(finding: Option<&Finding>) -> (Health, String) {
+    match finding {
+        Some(Finding { up: true, parts, reason, .. }) if *parts < FULL => {
+            let reason = format!("{reason}; slow start: {parts} of {FULL} parts of its weight");
+            (Health::Up, reason)
+        }
+        Some(Finding { up: true, reason, .. }) => (Health::Up, reason.clone()),
+        Some(Finding { up: false, reason, .. }) => (Health::Down, reason.clone()),
+        None => (Health::Up, "not checked yet".into()),
     }
 }
 

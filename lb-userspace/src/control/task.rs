@@ -288,7 +288,7 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
         Ok(Stats {
             at_ms: u64::try_from(self.facts.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             verdicts: self.state.verdicts().map_err(failed)?,
-            backends: self.state.backends().map_err(failed)?,
+            backends: self.state.backends_of_services().map_err(failed)?,
         })
     }
 }

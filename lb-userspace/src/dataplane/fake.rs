@@ -9,9 +9,11 @@ use lb_common::{
     hash::{flow_hash, slot_index},
     service::{Service, ServiceKey},
     slot::{Index, Slot},
+    stats::Traffic,
+    verdict::Verdict,
 };
 
-use super::{Actual, Dataplane, Error, FlowSlice, Op};
+use super::{Actual, Counters, Dataplane, Error, FlowSlice, Op};
 use crate::config::Limits;
 
 /// The parts in which the flow table is read.
@@ -259,5 +261,16 @@ impl Dataplane for Fake {
         }
         flow_counts.retain(|_, counts| *counts != [0, 0]);
         Ok(())
+    }
+}
+
+/// Nothing passes it.
+impl Counters for Fake {
+    fn verdicts(&self) -> Result<Vec<(Verdict, u64)>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn traffic(&self, _counter: u32) -> Result<Traffic, Error> {
+        Ok(Traffic::default())
     }
 }

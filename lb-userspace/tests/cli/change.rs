@@ -50,7 +50,7 @@ fn changes_are_made_once() {
         backends.iter().find(|it| it.service == service && it.name == name).unwrap()
     };
     assert_eq!(found("web", "web4").weight, 2);
-    assert_eq!(found("app", "10.0.1.14").port.to_string(), "8080");
+    assert_eq!(found("app", "10.0.1.14").at.to_string(), "10.0.1.14:8080");
     assert_eq!(found("app6", "web1").weight, 3);
     assert_eq!(found("web", "web2").admin, Admin::Ready);
     assert_eq!(found("app", "web2").admin, Admin::Drain);

@@ -9,8 +9,8 @@ use lb_userspace::{
         plan::{Difference, File, Plan, Ring, Saved},
         server,
         types::{
-            Admin, Backend, Change, Changed, Drain, Health, Interface, Memory, Routers, Service,
-            Stats, Status, Traffic,
+            Admin, At, Backend, Change, Changed, Drain, Health, Interface, Memory, Routers,
+            Service, Stats, Status, Traffic,
         },
     },
     cluster,
@@ -240,9 +240,9 @@ impl Books {
                 let down = position == 2;
                 backends.push(Backend {
                     service: service.name.clone(),
+                    proxy: false,
                     name: backend.name.clone(),
-                    address: backend.address,
-                    port: backend.ports(service),
+                    at: At::Host { address: backend.address, port: backend.ports(service) },
                     weight: backend.weight,
                     admin: match backend.admin {
                         config::Admin::Ready => Admin::Ready,

@@ -185,7 +185,7 @@ pub(super) mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
     use lb_common::{addr::Port, service::Ports};
-    use lb_userspace::api::types::Memory;
+    use lb_userspace::api::types::{At, Memory};
 
     use super::*;
     use crate::traffic::Tally;
@@ -198,8 +198,8 @@ pub(super) mod tests {
         Backend {
             service: "app".into(),
             name: name.into(),
-            address: [10, 0, 1, 11].into(),
-            port: one(8080),
+            proxy: false,
+            at: At::Host { address: [10, 0, 1, 11].into(), port: one(8080) },
             weight: 1,
             admin,
             drain: None,
