@@ -120,21 +120,22 @@ fn channel(line: &Line) -> Result<Replication, Failure> {
     };
     let receiver = Thread::read(line, receiver, "Last_IO_Errno")?;
     let applier = Thread::read(line, applier, "Last_SQL_Errno")?;
-    let lag = match text(line, lag) {
-        Some(seconds) => Some(seconds.parse().map_err(|_| Failure::Unreadable(lag))?),
-        None => None,
-    };
+    let seconds = text(line, lag).map(|it| it.parse().map_err(|_| Failure::Unreadable(lag)));
+    let seconds = seconds.transpose()?;
+    // `MySQL` 9 says 0 also where nothing is received any more.
+    let both = receiver == Thread::Runs && applier == Thread::Runs;
     Ok(Replication {
         running: Thread::is_replicating(receiver, applier),
-        lag: lag.map(Duration::from_secs),
+        lag: seconds.filter(|_| both).map(Duration::from_secs),
     })
 }
 
 /// A thread of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Thread {
-    /// It runs, or waits for its source.
     Runs,
+    /// It would run, but for its source.
+    Waits,
     /// An error stopped it, and nobody has started it again.
     Failed,
     /// Somebody stopped it.
@@ -146,8 +147,9 @@ impl Thread {
         Ok(match required(line, state)? {
             "No" if number(line, error)? == 0 => Self::Stopped,
             "No" => Self::Failed,
-            // `Yes`, `Connecting`, and MariaDB's `Preparing`.
-            _ => Self::Runs,
+            "Yes" => Self::Runs,
+            // `Connecting`, and MariaDB's `Preparing`.
+            _ => Self::Waits,
         })
     }
 
@@ -156,7 +158,9 @@ impl Thread {
     /// errors stopped both.
     fn is_replicating(receiver: Self, applier: Self) -> bool {
         match (receiver, applier) {
-            (Self::Runs, _) | (_, Self::Runs) | (Self::Failed, Self::Failed) => true,
+            (Self::Runs | Self::Waits, _)
+            | (_, Self::Runs | Self::Waits)
+            | (Self::Failed, Self::Failed) => true,
             (Self::Stopped, Self::Stopped | Self::Failed) | (Self::Failed, Self::Stopped) => false,
         }
     }
