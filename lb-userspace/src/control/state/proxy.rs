@@ -58,6 +58,8 @@ impl<D: Dataplane> State<D> {
 
     /// What its checks say of a proxy's backend, if it is checked.
     pub(in crate::control) fn finding(&self, proxy: &Proxy, backend: &Backend) -> Option<&Finding> {
-        self.health.get(&TargetKey::of_proxy(proxy, backend))
+        let finding = self.health.get(&TargetKey::of_proxy(proxy, backend));
+        // The checks that have just ended may still be in the view.
+        finding.filter(|_| proxy.check.is_some())
     }
 }

@@ -13,7 +13,7 @@ use lb_common::{
 use tokio::time::sleep;
 
 use super::*;
-use crate::config::{Check, CheckKind, Flap, Through};
+use crate::config::{Check, CheckKind, Flap, Through, proxy::Place};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -156,6 +156,21 @@ async fn a_backend_that_fails_goes_down_and_comes_back() {
         let _ = bench.next().await;
     }
     assert!(since.elapsed() > INTERVAL && since.elapsed() < INTERVAL * 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_place_in_two_pools_is_checked_for_each() {
+    let place = Place::Tcp(SocketAddr::from(([10, 0, 0, 1], 80)));
+    let of_proxy = |name: &str| TargetKey::Proxy { proxy: name.into(), backend: place.clone() };
+    let keys = [key(1), of_proxy("a"), of_proxy("b")];
+    let targets: Targets = keys.iter().map(|key| (key.clone(), target(true))).collect();
+    let mut bench = Bench::new(Arc::new(targets), Duration::ZERO);
+    bench.script.set(of_proxy("a"), false);
+    while bench.view.borrow()[&of_proxy("a")].up {
+        let _ = bench.next().await;
+    }
+    let up = keys.each_ref().map(|key| bench.view.borrow()[key].up);
+    assert_eq!(up, [true, false, true]);
 }
 
 #[tokio::test(start_paused = true)]
