@@ -61,7 +61,7 @@ ends! {
     BadHeader = "bad_header";
     /// The PROXY header did not come in time.
     HeaderTimeout = "header_timeout";
-    /// The process has too few descriptors for its backend's connection.
+    /// The kernel has no memory to watch the client's connection.
     NoDescriptor = "no_descriptor";
     /// It outlasted the drain, or the engine.
     Drained = "drained";

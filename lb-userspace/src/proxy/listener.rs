@@ -10,8 +10,6 @@ use rustix::io::Errno;
 use super::{live::Live, mail::Team, relay::Side, session::Client, stream};
 use crate::config::proxy::Place;
 
-/// How many connections a listener takes before it is the turn of sessions.
-const BATCH: usize = 32;
 /// How long listeners rest while there are no descriptors, in milliseconds.
 const REST: u64 = 100;
 /// How often that is said at most, in milliseconds.
@@ -37,31 +35,29 @@ pub(super) enum Stop {
 }
 
 impl Listener {
-    /// Accepts who waits, within reason and limits. What it gives to `take` is counted.
-    pub(super) fn accept(&self, team: &Team, mut take: impl FnMut(Client)) -> Stop {
-        let limit = self.proxy.settings().max_connections;
-        for _ in 0..BATCH {
-            if !self.proxy.enter(limit) {
-                return Stop::Full;
-            }
-            let error = match stream::accept(self.socket.as_fd()) {
-                Ok((stream, address)) => {
-                    self.proxy.counters.sessions.mark();
-                    self.proxy.counters.sessions_total.add(1);
-                    take(Client { side: Side::new(stream, true), address });
-                    continue;
-                }
-                Err(error) => error,
-            };
-            self.proxy.leave(team);
-            match error {
-                Errno::AGAIN => return Stop::Empty,
-                error if is_exhausted(error) => return Stop::Exhausted,
-                // The client has gone, or its network has: others wait behind it (accept(2)).
-                error => tracing::debug!(%error, proxy = self.proxy.name, "not accepted"),
-            }
+    /// Accepts a client, if the limit allows it, and counts it.
+    pub(super) fn accept(&self, limit: u32, team: &Team) -> Result<Client, Stop> {
+        if !self.proxy.enter(limit) {
+            return Err(Stop::Full);
         }
-        Stop::Turn
+        let error = match stream::accept(self.socket.as_fd()) {
+            Ok((stream, address)) => {
+                self.proxy.counters.sessions.mark();
+                self.proxy.counters.sessions_total.add(1);
+                return Ok(Client { side: Side::new(stream, true), address });
+            }
+            Err(error) => error,
+        };
+        self.proxy.leave(team);
+        Err(match error {
+            Errno::AGAIN => Stop::Empty,
+            error if is_exhausted(error) => Stop::Exhausted,
+            error => {
+                // The client has gone, or its network has: others wait behind it (accept(2)).
+                tracing::debug!(%error, proxy = self.proxy.name, "not accepted");
+                Stop::Turn
+            }
+        })
     }
 }
 

@@ -46,6 +46,8 @@ pub(super) struct Core {
     pub(super) deadline: Option<u64>,
     /// Whether a session found no descriptor.
     pub(super) exhausted: bool,
+    /// The keys of sessions that wait for one.
+    pub(super) lacking: Vec<usize>,
 }
 
 /// What a session that goes on needs.

@@ -16,7 +16,7 @@ use super::{
     End,
     listener::{Listener, Shortage},
     mail::{Peer, Team},
-    session::{Client, Core, Next, Session, read_token},
+    session::{Core, Next, Session, read_token},
     table::SessionId,
     timers::Timers,
 };
@@ -25,6 +25,8 @@ use super::{
 const BUFFER: usize = 256 * 1024;
 /// Events per call of the kernel.
 const EVENTS: usize = 256;
+/// The longest wait, in milliseconds: the kernel takes no more than 31 bits (epoll_wait(2)).
+const LONGEST: u64 = 3_600_000;
 const INBOX: Token = Token(usize::MAX);
 /// Marks the tokens of listeners, which have their places in the other bits.
 const LISTENER: usize = 1 << (usize::BITS - 1);
@@ -40,8 +42,6 @@ pub(super) struct Worker {
     turns: Vec<usize>,
     /// Listeners where more clients may wait.
     crowds: Vec<usize>,
-    /// Clients between a listener and their sessions; kept for its memory.
-    arrivals: Vec<Client>,
     shortage: Shortage,
     /// Whether there are messages.
     has_mail: bool,
@@ -76,6 +76,7 @@ impl Worker {
             worker,
             deadline: None,
             exhausted: false,
+            lacking: Vec::new(),
         };
         Ok(Self {
             poll,
@@ -85,7 +86,6 @@ impl Worker {
             listeners: Slab::new(),
             turns: Vec::new(),
             crowds: Vec::new(),
-            arrivals: Vec::new(),
             shortage: Shortage::default(),
             has_mail: false,
             number: 0,
@@ -192,7 +192,8 @@ impl Worker {
         }
         let times = [self.core.timers.next(), self.shortage.until()];
         let next = times.into_iter().flatten().min()?;
-        Some(Duration::from_millis(next.saturating_sub(self.millis(Instant::now()))))
+        let wait = next.saturating_sub(self.millis(Instant::now()));
+        Some(Duration::from_millis(wait.min(LONGEST)))
     }
 
     fn millis(&self, at: Instant) -> u64 {

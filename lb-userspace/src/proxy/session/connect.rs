@@ -15,6 +15,16 @@ use crate::proxy::{
     table::Stage,
 };
 
+/// What an attempt to connect has led to.
+enum Attempt {
+    /// It is under way.
+    Made,
+    /// It has failed.
+    Failed,
+    /// There is no descriptor for it.
+    Lacking,
+}
+
 impl Session {
     /// Looks for a backend until one is being connected to, or the session must wait.
     pub(super) fn seek(&mut self, core: &mut Core) -> Result<Next, End> {
@@ -32,11 +42,11 @@ impl Session {
                     self.enter(Stage::Waiting, core);
                     return Ok(Next::Wait);
                 }
-                Sought::Found(member) => {
-                    if self.connect(member, core)? {
-                        return self.check_connection(core);
-                    }
-                }
+                Sought::Found(member) => match self.connect(member, core)? {
+                    Attempt::Made => return self.check_connection(core),
+                    Attempt::Failed => {}
+                    Attempt::Lacking => return Ok(Next::Wait),
+                },
             }
         }
     }
@@ -52,11 +62,15 @@ impl Session {
             counters.queued.add(1);
             counters.queue_time.add_time(waited);
         }
-        if self.connect(member, core)? { self.check_connection(core) } else { self.seek(core) }
+        match self.connect(member, core)? {
+            Attempt::Made => self.check_connection(core),
+            Attempt::Failed => self.seek(core),
+            Attempt::Lacking => Ok(Next::Wait),
+        }
     }
 
-    /// Begins to connect to a backend that counts the session. Gives whether that is under way.
-    fn connect(&mut self, member: Arc<Member>, core: &mut Core) -> Result<bool, End> {
+    /// Begins to connect to a backend that counts the session.
+    fn connect(&mut self, member: Arc<Member>, core: &mut Core) -> Result<Attempt, End> {
         let attempt = stream::connect(&member.place, &self.proxy.settings().sockets);
         self.member = Some(member);
         self.enter(Stage::Connecting, core);
@@ -64,14 +78,39 @@ impl Session {
             Ok((stream, done)) => {
                 self.backend = Some(Side::new(stream, done));
                 match self.register(core, Which::Backend) {
-                    Ok(()) => return Ok(true),
+                    Ok(()) => return Ok(Attempt::Made),
                     Err(error) => error,
                 }
             }
             Err(error) => errno(&error),
         };
+        if is_exhausted(error) {
+            self.lack_descriptor(core);
+            return Ok(Attempt::Lacking);
+        }
         self.connect_failed(error, core)?;
-        Ok(false)
+        Ok(Attempt::Failed)
+    }
+
+    /// There is no descriptor for its backend's connection: it waits, as do those in the backlogs.
+    fn lack_descriptor(&mut self, core: &mut Core) {
+        self.backend = None;
+        if let Some(member) = self.member.take() {
+            self.proxy.pool.release(&member, &core.team);
+        }
+        core.exhausted = true;
+        core.lacking.push(self.key);
+        (self.patience, self.until) = (End::NoDescriptor, u64::MAX);
+        self.enter(Stage::Waiting, core);
+    }
+
+    /// There may be descriptors again.
+    pub(in crate::proxy) fn seek_again(&mut self, core: &mut Core) -> Result<Next, End> {
+        if self.stage == Stage::Waiting && self.patience == End::NoDescriptor {
+            self.seek(core)
+        } else {
+            Ok(Next::Wait)
+        }
     }
 
     /// The backend's sessions are closed. As long as nothing was sent to it, another one is as good.
@@ -130,9 +169,6 @@ impl Session {
         self.backend = None;
         let Some(member) = self.member.take() else { return Ok(()) };
         self.proxy.pool.release(&member, &core.team);
-        if is_exhausted(error) {
-            return Err(End::NoDescriptor);
-        }
         let again = self.tried.len() < self.proxy.settings().retries as usize;
         for counters in [&member.counters, &self.proxy.counters] {
             counters.connect_errors.add(1);

@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// How many clients a listener takes before it is the turn of sessions.
+const BATCH: usize = 32;
+
 impl Worker {
     /// Accepts from a socket from now on.
     pub(super) fn listen(&mut self, proxy: Arc<Live>, place: Place, socket: OwnedFd) {
@@ -70,6 +73,9 @@ impl Worker {
             self.shortage.begin(self.core.now);
         }
         if self.shortage.is_over(self.core.now) {
+            for key in std::mem::take(&mut self.core.lacking) {
+                self.drive(key, Session::seek_again);
+            }
             self.resume();
         }
     }
@@ -77,13 +83,19 @@ impl Worker {
     fn take_arrivals(&mut self, at: usize) -> Stop {
         let Some(listener) = self.listeners.get(at) else { return Stop::Empty };
         let proxy = Arc::clone(&listener.proxy);
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        let stop = listener.accept(&self.core.team, |client| arrivals.push(client));
-        for client in arrivals.drain(..) {
-            self.receive(&proxy, client);
+        let limit = proxy.settings().max_connections;
+        for _ in 0..BATCH {
+            let Some(listener) = self.listeners.get(at) else { return Stop::Empty };
+            match listener.accept(limit, &self.core.team) {
+                Ok(client) => self.receive(&proxy, client),
+                Err(stop) => return stop,
+            }
+            // Each needs another one for its backend before the next is accepted.
+            if self.core.exhausted {
+                return Stop::Exhausted;
+            }
         }
-        self.arrivals = arrivals;
-        stop
+        Stop::Turn
     }
 
     /// Serves a client, or leaves it to a worker that has less to do.
