@@ -25,7 +25,7 @@ use super::{
 const BUFFER: usize = 256 * 1024;
 /// Events per call of the kernel.
 const EVENTS: usize = 256;
-/// The longest wait, in milliseconds: the kernel takes no more than 31 bits (epoll_wait(2)).
+/// The longest wait, in milliseconds: the kernel takes no more than 31 bits (`epoll_wait(2)`).
 const LONGEST: u64 = 3_600_000;
 const INBOX: Token = Token(usize::MAX);
 /// Marks the tokens of listeners, which have their places in the other bits.

@@ -1,6 +1,11 @@
 //! The proxy engine under much load and bad input, in a process of its own so that its memory and its
 //! descriptors are nobody else's.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test's helpers fail by panicking"
+)]
 
 mod abuse;
 mod bytes;
