@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     config::Config,
     dataplane::kernel::pins,
+    forwarder::desk,
     preflight, speaker,
     topology::{netlink, probe},
 };
@@ -23,6 +24,8 @@ pub struct Detached {
     pub probe_link: bool,
     /// Whether there was a VRRP speaker.
     pub vrrp: bool,
+    /// Forwarders, with their sessions.
+    pub forwarders: usize,
     /// The addresses of virtual routers and routes that a speaker which was killed had left.
     pub addresses: usize,
     /// Neighbours that the kernel kept resolved for the node.
@@ -41,10 +44,12 @@ pub async fn run(config: &Config) -> anyhow::Result<Detached> {
     let socket = node.speaker_socket();
     if !dir.try_exists().map_err(failed("look into", dir))? {
         let (vrrp, addresses) = give_up(config, &socket).await?;
-        return Ok(Detached { vrrp, addresses, ..Detached::default() });
+        let forwarders = desk::end(&node.forwarder_socket()).await?;
+        return Ok(Detached { vrrp, forwarders, addresses, ..Detached::default() });
     }
     let _lock = preflight::lock(node)?;
     let (vrrp, addresses) = give_up(config, &socket).await?;
+    let forwarders = desk::end(&node.forwarder_socket()).await?;
     let mut interfaces = pins::interfaces(dir)?;
     let links = interfaces.len();
     interfaces.retain(|name| name != probe::FAR);
@@ -58,7 +63,15 @@ pub async fn run(config: &Config) -> anyhow::Result<Detached> {
     }
     // Whatever else somebody keeps there stays.
     let _not_empty = fs::remove_dir(&node.runtime_dir);
-    Ok(Detached { maps: pinned - links, interfaces, probe_link, vrrp, addresses, neighbours })
+    Ok(Detached {
+        maps: pinned - links,
+        interfaces,
+        probe_link,
+        vrrp,
+        forwarders,
+        addresses,
+        neighbours,
+    })
 }
 
 /// Ends the speaker, which takes its addresses with it; without one, takes those that are left. Gives whether

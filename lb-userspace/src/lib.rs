@@ -8,6 +8,8 @@
 //! api, cli                                          what people and programs talk to
 //! cluster                                           what nodes that share a VIP tell each other
 //! speaker                                           a process of its own that holds virtual addresses
+//! forwarder                                         a process of its own that hosts the proxies
+//! companion                                         what the daemon and such processes have in common
 //! events                                            what happened, for them and for the log
 //! proxy                                             forwards the sessions of the hops behind the web tier
 //! backend                                           the other end: what a backend needs
@@ -22,6 +24,7 @@ pub mod api;
 pub mod backend;
 pub mod cli;
 pub mod cluster;
+pub mod companion;
 pub mod config;
 pub mod control;
 pub mod dataplane;
@@ -29,6 +32,7 @@ pub mod desired;
 pub mod detach;
 mod error;
 pub mod events;
+pub mod forwarder;
 pub mod health;
 pub mod node;
 pub mod preflight;

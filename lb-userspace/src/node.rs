@@ -8,7 +8,8 @@ use tokio::{
 };
 
 use crate::{
-    api, cluster,
+    api::{self, sessions::Forwarders},
+    cluster, companion,
     config::{AttachMode, Node, file::Loaded, validate::Problem},
     control::{
         Handle,
@@ -17,8 +18,8 @@ use crate::{
     },
     dataplane::kernel::{Interface, Kernel, pins},
     events::{Event, Events, Kind, Who},
-    health, preflight,
-    speaker::{self, client::Wishes},
+    forwarder, health, preflight,
+    speaker::client::Wishes,
     topology::{self, Topology},
 };
 
@@ -60,20 +61,26 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let (agents, _asker) = health::agent::supervisor::spawn(to_ask, state.said().clone());
     let (duties, to_do) = watch::channel(state.duties());
     let (report, to_report) = watch::channel(None);
+    let (forwarding, to_forward) = watch::channel(state.forwarder_duties());
     let cluster = cluster::spawn(
         cluster::Wishes { duties: to_do.clone(), rings: to_tell, topology: topology.clone() },
         events.clone(),
     );
     let wishes = Wishes { duties: to_do, report: to_report };
-    let speaker = speaker::client::spawn(node.speaker_socket(), wishes, events.clone());
-    let orders = Orders { targets, agents: agents_to_ask, wanted, duties, rings, report };
-    let task = Task { state, facts, orders, speaker, cluster };
+    let speaker = companion::client::spawn(node.speaker_socket(), wishes, events.clone());
+    let socket = node.forwarder_socket();
+    let wishes = forwarder::client::Wishes(to_forward);
+    let forwarder = companion::client::spawn(socket.clone(), wishes, events.clone());
+    let orders =
+        Orders { targets, agents: agents_to_ask, wanted, duties, forwarding, rings, report };
+    let task = Task { state, facts, orders, speaker, forwarder, cluster };
     let control = tokio::spawn(task.run(requests, News { health, agents, topology }));
 
-    let stop = stop_signal(events.clone(), afterwards(&node))?;
+    let forwarders = Forwarders { socket, events: events.clone() };
+    let stop = stop_signal(events, afterwards(&node))?;
     let reloads = reload_at(signal(SignalKind::hangup())?, handle.clone());
     tokio::select! {
-        served = api::server::serve(listener, handle, events, stop) => served?,
+        served = api::server::serve(listener, handle, forwarders, stop) => served?,
         () = reloads => {}
     }
     // The last handle went with the server, so that the task ends after its last answer.

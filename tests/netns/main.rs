@@ -21,6 +21,7 @@ mod mtu;
 mod pair;
 mod pools;
 mod probe;
+mod proxy;
 mod refusals;
 mod reload;
 mod rings;

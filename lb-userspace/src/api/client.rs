@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 
 use super::explain::{Explanation, Question};
 use super::plan::{Difference, File, Plan, Saved};
+use super::proxy::{Kill, Proxy, Session};
 use super::types::{
     Backend, Change, Changed, Error as Body, Failover, RouteOrder, Routers, Service, Stats, Status,
 };
@@ -174,6 +175,22 @@ impl Client {
     pub async fn withdraw(&self, order: &RouteOrder) -> Result<(), Error> {
         let body = serde_json::to_vec(order).map_err(|error| self.bad(&error))?;
         self.ask(Method::POST, "/v1/withdraw", body).await
+    }
+
+    /// The proxies.
+    pub async fn proxies(&self) -> Result<Vec<Proxy>, Error> {
+        self.get("/v1/proxies").await
+    }
+
+    /// The sessions that go on.
+    pub async fn sessions(&self) -> Result<Vec<Session>, Error> {
+        self.get("/v1/sessions").await
+    }
+
+    /// Resets a session.
+    pub async fn kill(&self, order: &Kill) -> Result<(), Error> {
+        let body = serde_json::to_vec(order).map_err(|error| self.bad(&error))?;
+        self.ask(Method::POST, "/v1/sessions/kill", body).await
     }
 
     /// Drops the run-time changes.

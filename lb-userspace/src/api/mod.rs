@@ -5,6 +5,8 @@ pub mod events;
 pub mod explain;
 pub mod plan;
 pub mod ports;
+pub mod proxy;
 mod routes;
 pub mod server;
+pub mod sessions;
 pub mod types;

@@ -15,16 +15,18 @@ use tokio::net::UnixListener;
 use super::{
     events::events,
     plan::File,
+    sessions::{self, Forwarders},
     types::{Change, Error as Body, Failover, RouteOrder},
 };
 use crate::{
     control::{Handle, Rejection},
-    events::{Events, Who},
+    events::Who,
 };
 
 const PATHS: &str = "GET /v1/status, /v1/services, /v1/backends, /v1/stats, /v1/events, /v1/diff, \
-                     /v1/vrrp, /v1/routes, POST /v1/changes, /v1/explain, /v1/plan, /v1/config, \
-                     /v1/save, /v1/revert, /v1/failover, /v1/announce, /v1/withdraw";
+                     /v1/vrrp, /v1/routes, /v1/proxies, /v1/sessions, POST /v1/changes, /v1/explain, /v1/plan, /v1/config, \
+                     /v1/save, /v1/revert, /v1/failover, /v1/announce, /v1/withdraw, \
+                     /v1/sessions/kill";
 /// The longest configuration, in bytes: some 100,000 backends.
 const CONFIG_MAX: usize = 16 << 20;
 
@@ -40,12 +42,13 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 
 impl Peer {
     /// By name: that may take a look at a directory of users.
-    fn who(self) -> Who {
+    pub(super) fn who(self) -> Who {
         self.0.map_or_else(Who::unknown, Who::user)
     }
 }
 
-pub(super) fn router(handle: Handle, all: Events) -> Router {
+pub(super) fn router(handle: Handle, forwarders: Forwarders) -> Router {
+    let all = forwarders.events.clone();
     Router::new()
         .route("/v1/status", get(async |State(it): State<Handle>| answer(it.status().await)))
         .route("/v1/services", get(async |State(it): State<Handle>| answer(it.services().await)))
@@ -67,6 +70,9 @@ pub(super) fn router(handle: Handle, all: Events) -> Router {
             "/v1/withdraw",
             post(async |state, peer, body| order(state, peer, false, body).await),
         )
+        .route("/v1/proxies", get(async |State(it): State<Handle>| answer(it.proxies().await)))
+        .route("/v1/sessions", get(sessions::list).with_state(forwarders.clone()))
+        .route("/v1/sessions/kill", post(sessions::kill).with_state(forwarders))
         .layer(DefaultBodyLimit::max(CONFIG_MAX))
         .fallback(async |request: Request| {
             let text = format!("there is no {}; use {PATHS}", request.uri().path());
@@ -174,7 +180,7 @@ fn file(body: &[u8]) -> Result<Option<File>, String> {
 const QUESTION: &str =
     r#"{"protocol": "tcp", "source": "198.51.100.7:40000", "destination": "203.0.113.10:443"}"#;
 
-fn answer<T: serde::Serialize>(result: Result<T, Rejection>) -> Response {
+pub(super) fn answer<T: serde::Serialize>(result: Result<T, Rejection>) -> Response {
     match result {
         Ok(value) => json(StatusCode::OK, &value),
         Err(Rejection::NotFound(text)) => refuse(StatusCode::NOT_FOUND, text),

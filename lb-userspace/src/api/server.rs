@@ -14,8 +14,11 @@ use std::{
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::{net::UnixListener, sync::oneshot};
 
-use super::routes::{Peer, router};
-use crate::{control::Handle, events::Events};
+use super::{
+    routes::{Peer, router},
+    sessions::Forwarders,
+};
+use crate::control::Handle;
 
 /// How long open requests may delay the end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -103,7 +106,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 pub async fn serve(
     listener: UnixListener,
     handle: Handle,
-    events: Events,
+    forwarders: Forwarders,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (stopping, stopped) = oneshot::channel::<()>();
@@ -111,7 +114,7 @@ pub async fn serve(
         shutdown.await;
         drop(stopping);
     };
-    let router = router(handle, events).into_make_service_with_connect_info::<Peer>();
+    let router = router(handle, forwarders).into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(listener, router).with_graceful_shutdown(shutdown);
     tokio::select! {
         result = server => result,
@@ -125,6 +128,7 @@ pub async fn serve(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::Events;
 
     #[tokio::test]
     async fn only_a_socket_that_nobody_listens_on_is_replaced() {
@@ -150,8 +154,9 @@ mod tests {
         let mut client = UnixStream::connect(&path).unwrap();
         io::Write::write_all(&mut client, b"GET /v1/sta").unwrap();
         let (handle, _requests) = Handle::new();
-        let events = Events::default();
-        serve(listener, handle, events, tokio::time::sleep(Duration::from_millis(100)))
+        let socket = directory.path().join("proxy.sock");
+        let forwarders = Forwarders { socket, events: Events::default() };
+        serve(listener, handle, forwarders, tokio::time::sleep(Duration::from_millis(100)))
             .await
             .unwrap();
     }

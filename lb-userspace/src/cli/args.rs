@@ -165,6 +165,35 @@ Examples:
     /// Show, announce and withdraw routes
     #[command(subcommand)]
     Route(RouteCommand),
+    /// Show proxies
+    #[command(subcommand)]
+    Proxy(ProxyCommand),
+    /// Show the sessions of proxies that go on
+    ///
+    /// Also those of a forwarder that another has followed, which end by themselves.
+    #[command(after_long_help = "\
+Examples:
+  lb sessions
+  lb sessions --proxy app --backend app1
+  lb sessions --json | jq -r '.[] | select(.age_ms > 3600000) | .id'")]
+    Sessions {
+        /// Only those of this proxy
+        #[arg(long, value_name = "PROXY")]
+        proxy: Option<String>,
+        /// Only those that have this backend
+        #[arg(long, value_name = "BACKEND")]
+        backend: Option<String>,
+    },
+    /// End sessions of proxies
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Forward sessions for a daemon, which starts this process itself
+    #[command(hide = true)]
+    ProxyForwarder {
+        /// The open file that the forwarder before has left
+        #[arg(long)]
+        legacy: Option<std::os::fd::RawFd>,
+    },
     /// Speak VRRP for a daemon, which starts this process itself
     #[command(hide = true)]
     VrrpSpeaker {
@@ -221,6 +250,32 @@ Examples:
     },
     #[command(flatten)]
     Change(Order),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ProxyCommand {
+    /// List the proxies with their backends, and what was counted of their sessions
+    ///
+    /// Their backends are drained, weighted, added and removed as services' are: `lb backend`.
+    #[command(after_long_help = "\
+Examples:
+  lb proxy list
+  lb proxy list --json | jq -r '.[] | [.name, .primary] | @tsv'")]
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionCommand {
+    /// Reset a session on both sides
+    #[command(after_long_help = "\
+Examples:
+  lb session kill 4242-17
+  lb sessions --json | jq -r '.[].id' | xargs -n 1 lb session kill")]
+    Kill {
+        /// Its id, as `lb sessions` shows it
+        #[arg(value_name = "SESSION")]
+        session: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use super::{
     Error,
     output::{self, Output},
 };
-use crate::config::file;
+use crate::config::{Config, file};
 
 /// What `lb check --json` prints.
 #[derive(Serialize)]
@@ -16,6 +16,7 @@ struct Report {
     file: String,
     ok: bool,
     services: usize,
+    proxies: usize,
     backends: usize,
     warnings: Vec<String>,
     errors: Vec<String>,
@@ -25,12 +26,15 @@ pub(super) fn check(file: &Path, output: Output) -> Result<(), Error> {
     let name = file.display().to_string();
     match file::load(file) {
         Ok(loaded) => {
-            let services = &loaded.config.services;
+            let Config { services, proxies, .. } = &loaded.config;
+            let of_services = services.iter().map(|it| it.backends.len());
+            let of_proxies = proxies.iter().map(|it| it.backends.len());
             let report = Report {
                 file: name,
                 ok: true,
                 services: services.len(),
-                backends: services.iter().map(|service| service.backends.len()).sum(),
+                proxies: proxies.len(),
+                backends: of_services.chain(of_proxies).sum(),
                 warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
                 errors: Vec::new(),
             };
@@ -41,8 +45,9 @@ pub(super) fn check(file: &Path, output: Output) -> Result<(), Error> {
         }
         Err(error) if output.json => {
             let errors = error.to_string().lines().map(str::to_owned).collect();
-            let (services, backends, warnings) = (0, 0, Vec::new());
-            let report = Report { file: name, ok: false, services, backends, warnings, errors };
+            let (services, proxies, backends, warnings) = (0, 0, 0, Vec::new());
+            let report =
+                Report { file: name, ok: false, services, proxies, backends, warnings, errors };
             output.show(&report, text)?;
             Err(Error::Reported)
         }
@@ -51,10 +56,15 @@ pub(super) fn check(file: &Path, output: Output) -> Result<(), Error> {
 }
 
 fn text(report: &Report) -> String {
-    let Report { file, services, backends, .. } = report;
+    let Report { file, services, proxies, backends, .. } = report;
     let plural = |number: usize| if number == 1 { "" } else { "s" };
+    let proxies = match proxies {
+        0 => String::new(),
+        1 => ", 1 proxy".into(),
+        several => format!(", {several} proxies"),
+    };
     format!(
-        "{file}: ok: {services} service{}, {backends} backend{}\n",
+        "{file}: ok: {services} service{}{proxies}, {backends} backend{}\n",
         plural(*services),
         plural(*backends)
     )

@@ -17,22 +17,26 @@ pub(super) fn detach(config: Option<&Path>, output: Output) -> Result<(), Error>
 }
 
 fn text(detached: &Detached) -> String {
-    let Detached { interfaces, maps, probe_link, vrrp, addresses, neighbours } = detached;
-    if interfaces.is_empty() && *maps == 0 && !probe_link && !vrrp && *addresses == 0 {
+    if *detached == Detached::default() {
         return "nothing was attached\n".into();
     }
+    let Detached { interfaces, maps, probe_link, vrrp, forwarders, addresses, neighbours } =
+        detached;
     let from = match interfaces.as_slice() {
         [] => "no interface had the program".into(),
         interfaces => format!("detached from {}", interfaces.join(", ")),
     };
     let link = if *probe_link { ", the probe link removed" } else { "" };
     let speaker = if *vrrp { ", VRRP resigned" } else { "" };
+    let proxies = if *forwarders > 0 { ", proxies ended" } else { "" };
     let left = match addresses {
         0 => String::new(),
         1 => ", 1 address taken away".into(),
         several => format!(", {several} addresses taken away"),
     };
-    format!("{from}; {maps} maps removed{link}{speaker}{left}, {neighbours} neighbours released\n")
+    format!(
+        "{from}; {maps} maps removed{link}{speaker}{proxies}{left}, {neighbours} neighbours released\n"
+    )
 }
 
 #[cfg(test)]
@@ -46,6 +50,7 @@ mod tests {
             maps: 19,
             probe_link: false,
             vrrp: false,
+            forwarders: 0,
             addresses: 0,
             neighbours: 4,
         };

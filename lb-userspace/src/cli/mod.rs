@@ -27,6 +27,7 @@ mod log;
 mod man;
 mod order;
 mod output;
+mod proxy;
 mod route;
 mod run;
 mod show;
@@ -38,7 +39,9 @@ mod vrrp;
 use std::{io, process::ExitCode};
 
 use self::{
-    args::{Args, BackendCommand, Command, RouteCommand, ServiceCommand},
+    args::{
+        Args, BackendCommand, Command, ProxyCommand, RouteCommand, ServiceCommand, SessionCommand,
+    },
     output::Output,
 };
 use crate::{api::client, backend, config::file};
@@ -166,6 +169,14 @@ fn execute(Args { global, command }: Args) -> Result<(), Error> {
             block_on(route::announce(&client, output, route))
         }
         Command::VrrpSpeaker { legacy } => block_on(vrrp::speak(&global.socket, legacy)),
+        Command::Proxy(ProxyCommand::List) => block_on(proxy::list(&client, output)),
+        Command::Sessions { proxy, backend } => {
+            block_on(proxy::sessions(&client, output, proxy.as_deref(), backend.as_deref()))
+        }
+        Command::Session(SessionCommand::Kill { session }) => {
+            block_on(proxy::kill(&client, output, session))
+        }
+        Command::ProxyForwarder { legacy } => block_on(proxy::forward(&global.socket, legacy)),
     }
 }
 

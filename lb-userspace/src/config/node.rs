@@ -78,6 +78,12 @@ impl Node {
         self.runtime_dir.join("vrrp.sock")
     }
 
+    /// The socket of the forwarder.
+    #[must_use]
+    pub fn forwarder_socket(&self) -> PathBuf {
+        self.runtime_dir.join("proxy.sock")
+    }
+
     /// The file that a running daemon holds locked.
     #[must_use]
     pub fn lock_file(&self) -> PathBuf {

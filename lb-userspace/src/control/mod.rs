@@ -11,6 +11,7 @@ use crate::{
     api::{
         explain::{Explanation, Question},
         plan::{Difference, File, Plan, Saved},
+        proxy::Proxy,
         types::{Backend, Change, Changed, Routers, Service, Stats, Status},
     },
     events::Who,
@@ -62,6 +63,8 @@ pub enum Request {
     Routes(oneshot::Sender<Result<Vec<Route>, Rejection>>),
     /// Whether a route is to be announced as far as it is well; all if none is named.
     Announce(Option<String>, bool, Who, oneshot::Sender<Result<(), Rejection>>),
+    /// The proxies.
+    Proxies(oneshot::Sender<Result<Vec<Proxy>, Rejection>>),
     /// Drops the run-time changes.
     Revert(Who, oneshot::Sender<Result<Plan, Rejection>>),
 }
@@ -156,6 +159,11 @@ impl Handle {
         who: Who,
     ) -> Result<(), Rejection> {
         self.ask(|answer| Request::Announce(route, wanted, who, answer)).await
+    }
+
+    /// The proxies.
+    pub async fn proxies(&self) -> Result<Vec<Proxy>, Rejection> {
+        self.ask(Request::Proxies).await
     }
 
     async fn ask<T>(

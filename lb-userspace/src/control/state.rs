@@ -1,6 +1,7 @@
 //! What the control task owns: the configuration in force, what was seen, and the writer of maps.
 
 mod change;
+pub(super) mod forwarder;
 mod found;
 mod noted;
 mod proxy;

@@ -1,5 +1,6 @@
 //! The one task that owns the state: it takes requests and news in turn.
 
+mod forwarder;
 mod probe;
 mod speaker;
 
@@ -23,6 +24,7 @@ use crate::{
     config::file::{self, Loaded},
     dataplane::{Attach, Counters, Dataplane, Trials},
     events::{Event, Kind, Who},
+    forwarder::{client::Forwarder, message::Duties as Forwarding},
     health::{Targets, View, agent},
     speaker::{
         client::Speaker,
@@ -70,6 +72,8 @@ pub struct Orders {
     pub wanted: watch::Sender<BTreeSet<IpAddr>>,
     /// What the speaker is there for.
     pub duties: watch::Sender<Duties>,
+    /// What the forwarder is there for.
+    pub forwarding: watch::Sender<Forwarding>,
     /// The rings that other nodes should have as well.
     pub rings: watch::Sender<cluster::Rings>,
     /// What the speaker cannot see of what it tracks, as soon as it is known.
@@ -86,6 +90,8 @@ pub struct Task<D> {
     pub orders: Orders,
     /// The speaker.
     pub speaker: Speaker,
+    /// The forwarder.
+    pub forwarder: Forwarder,
     /// What is known of the other nodes.
     pub cluster: watch::Receiver<cluster::View>,
 }
@@ -161,6 +167,7 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
         tell(&self.orders.agents, Arc::new(self.state.agents()));
         tell(&self.orders.wanted, self.state.wanted());
         tell(&self.orders.duties, self.state.duties());
+        tell(&self.orders.forwarding, self.state.forwarder_duties());
         tell(&self.orders.rings, self.state.shared_rings());
     }
 
@@ -169,7 +176,7 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
         match request {
             Request::Status(to) => send(to, self.status()),
             Request::Services(to) => send(to, self.state.services().map_err(failed)),
-            Request::Backends(to) => send(to, self.state.backends().map_err(failed)),
+            Request::Backends(to) => send(to, self.backends()),
             Request::Stats(to) => send(to, self.stats()),
             Request::Explain(question, to) => {
                 let interface = self.facts.interfaces.first().map_or(0, |it| it.index);
@@ -201,6 +208,7 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
             Request::Announce(route, wanted, who, to) => {
                 send(to, self.announce(route, wanted, who));
             }
+            Request::Proxies(to) => send(to, self.proxies()),
             Request::Revert(who, to) => {
                 let answer = self.state.revert();
                 self.note(Kind::Reverted, &answer, &who);
@@ -281,6 +289,7 @@ impl<D: Dataplane + Counters + Trials + Attach> Task<D> {
                 problems.extend(self.cluster.borrow().problems());
             }
         }
+        problems.extend(self.problems_of_forwarder());
         Ok(problems)
     }
 

@@ -240,6 +240,22 @@ kinds! {
     Announced = "announced", Info;
     /// The addresses of a route are not there for a routing daemon.
     Withdrawn = "withdrawn", Warn;
+    /// A proxy has a primary among its database servers, or another one, or has it back.
+    Primary = "primary", Warn;
+    /// A proxy has no primary among its database servers.
+    PrimaryLost = "primary-lost", Error;
+    /// Several of the database servers of a proxy take writes.
+    TwoPrimaries = "two-primaries", Error;
+    /// A database server cannot be asked what it is.
+    Silent = "silent", Warn;
+    /// A database server can be asked again.
+    Answers = "answers", Info;
+    /// A replica is too far behind, or does not replicate.
+    Lagging = "lagging", Warn;
+    /// A replica is near enough again.
+    CaughtUp = "caught-up", Info;
+    /// A session of a proxy was reset by an operator.
+    Killed = "killed", Info;
     /// What failed works again.
     Recovered = "recovered", Info;
 }

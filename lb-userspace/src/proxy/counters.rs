@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::end::End;
 
@@ -102,7 +102,7 @@ impl Counters {
 }
 
 /// What was counted of a backend, or of a proxy, since it is there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// The sessions that it has.
     pub sessions: u32,
@@ -155,7 +155,7 @@ impl Ends {
 }
 
 /// A proxy as it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Its name.
     pub name: String,
@@ -172,7 +172,7 @@ pub struct Report {
 }
 
 /// A backend as it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackendReport {
     /// Its name.
     pub name: String,

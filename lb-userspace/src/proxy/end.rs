@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Lists the ends once: the variant, its label, and what is done to the sockets follow from it.
 macro_rules! ends {
     ($($(#[doc = $text:literal])+ $name:ident = $label:literal;)+) => {
         /// Why a session ended. Every session has exactly one, and is counted by it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum End {
-            $($(#[doc = $text])+ $name,)+
+            $($(#[doc = $text])+ #[serde(rename = $label)] $name,)+
         }
 
         impl End {

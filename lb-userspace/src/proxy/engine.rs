@@ -101,14 +101,7 @@ impl Engine {
             let hosted = self.proxies.entry(order.settings.name.clone()).or_insert_with(|| {
                 Hosted { live: Arc::new(Live::new(order, key)), bound: Vec::new() }
             });
-            let is_retimed = hosted.live.differs_in_time(order);
-            for (member, end) in hosted.live.configure(order, &self.team) {
-                let close = || Message::Close { member: Arc::clone(&member), end };
-                self.team.tell_all(close);
-            }
-            if is_retimed {
-                self.team.tell_all(|| Message::Retime { proxy: Arc::clone(&hosted.live) });
-            }
+            hosted.heed(order, &self.team);
             hosted.set_options(&order.settings);
         }
         for fresh in fresh {
@@ -119,6 +112,15 @@ impl Engine {
         // A limit may have been raised.
         self.team.tell_all(|| Message::Resume);
         Ok(())
+    }
+
+    /// Heeds what orders say of backends, for sessions that go on after [`Engine::drain`]: nothing listens
+    /// anew.
+    pub fn judge(&self, orders: &[Order]) {
+        for order in orders {
+            let Some(hosted) = self.proxies.get(&order.settings.name) else { continue };
+            hosted.heed(order, &self.team);
+        }
     }
 
     /// All sessions, oldest first for each thread.
@@ -182,6 +184,19 @@ impl Engine {
         self.team.tell_all(|| question(answer.clone()));
         drop(answer);
         answers.iter().collect()
+    }
+}
+
+impl Hosted {
+    /// Tells what the threads share of a proxy, and the threads what becomes of their sessions.
+    fn heed(&self, order: &Order, team: &Team) {
+        let is_retimed = self.live.differs_in_time(order);
+        for (member, end) in self.live.configure(order, team) {
+            team.tell_all(|| Message::Close { member: Arc::clone(&member), end });
+        }
+        if is_retimed {
+            team.tell_all(|| Message::Retime { proxy: Arc::clone(&self.live) });
+        }
     }
 }
 

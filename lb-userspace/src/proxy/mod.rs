@@ -38,6 +38,8 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
+
 pub use self::{
     counters::{BackendReport, Report, Totals},
     end::End,
@@ -47,7 +49,7 @@ pub use self::{
 use crate::{config::proxy::Proxy, health};
 
 /// All that a proxy is to be now. Every order says everything.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// What is configured, but for the check, which is the host's.
     pub settings: Proxy,
@@ -59,7 +61,7 @@ pub struct Order {
 }
 
 /// What is known of a backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Whether its checks say that it serves.
     pub up: bool,

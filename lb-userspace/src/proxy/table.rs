@@ -2,15 +2,15 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Names a session of this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(pub(super) u64);
 
 /// Where a session is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Its PROXY header is awaited.
@@ -26,7 +26,7 @@ pub enum Stage {
 }
 
 /// A session that goes on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionView {
     /// Its name.
     pub id: SessionId,
@@ -48,7 +48,7 @@ pub struct SessionView {
 
 impl SessionId {
     /// How many workers ids can tell apart.
-    pub(super) const WORKERS: usize = 256;
+    pub(crate) const WORKERS: usize = 256;
 
     /// The `number`th session of a worker.
     pub(super) const fn new(number: u64, worker: usize) -> Self {

@@ -1,16 +1,7 @@
 //! What a speaker leaves to the program that goes on for it.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Read as _, Seek as _, Write as _},
-    os::fd::{FromRawFd as _, OwnedFd, RawFd},
-};
+use std::collections::BTreeMap;
 
-use rustix::{
-    fs::{MemfdFlags, memfd_create},
-    io::{FdFlags, fcntl_setfd},
-};
 use serde::{Deserialize, Serialize};
 
 use super::{member, message::Report, routes};
@@ -47,26 +38,6 @@ impl Pasts {
         let Self { routers, routes } = self;
         routers.is_empty() && routes.is_empty()
     }
-}
-
-/// Writes it into a file that stays open when the program changes.
-pub(super) fn bequeath(legacy: &Legacy) -> io::Result<OwnedFd> {
-    let mut file = File::from(memfd_create("lb-vrrp", MemfdFlags::empty())?);
-    file.write_all(&serde_json::to_vec(legacy)?)?;
-    file.rewind()?;
-    fcntl_setfd(&file, FdFlags::empty())?;
-    Ok(file.into())
-}
-
-/// Reads the open file of this number.
-pub(super) fn inherit(number: RawFd) -> anyhow::Result<Legacy> {
-    // SAFETY: the speaker before left it open for this one, and nothing else has the number.
-    let mut file = File::from(unsafe { OwnedFd::from_raw_fd(number) });
-    let mut text = String::new();
-    let _length = file.read_to_string(&mut text)?;
-    serde_json::from_str(&text).map_err(|error| {
-        anyhow::anyhow!("what the speaker before has left is not readable: {error}")
-    })
 }
 
 #[cfg(test)]

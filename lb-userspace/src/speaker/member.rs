@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    message::unix_now,
     track::Tracking,
     wire::{Tools, Wire},
 };
 use crate::{
+    companion::unix_now,
     config::{
         Vrrp,
         vrrp::{Checksum, Tracked},

@@ -1,11 +1,6 @@
 //! What the daemon and the speaker say to each other over the speaker's socket: a line of JSON each.
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    path::PathBuf,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +11,7 @@ use crate::{
 };
 
 /// The version of what they say; between daemons and speakers of different ones, only
-/// [`Order::Replace`] and [`Said::Hello`] are understood for sure.
+/// [`Order::Replace`] and [`Said::Hello`](crate::companion::Said::Hello) are understood for sure.
 pub const VERSION: u32 = 2;
 
 /// What the daemon wants of the speaker.
@@ -70,25 +65,6 @@ pub struct Report {
     /// By service, whether it has a backend that takes connections; without those of which nothing is
     /// known yet.
     pub services: BTreeMap<String, bool>,
-}
-
-/// What the speaker says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Said {
-    /// To everybody who comes.
-    Hello {
-        /// [`VERSION`].
-        version: u32,
-        /// The program that it runs.
-        build: String,
-        /// Its process.
-        pid: u32,
-    },
-    /// How all that it holds is, whenever that has changed, and once a second.
-    View(Holdings),
-    /// What happened to a part of it.
-    Noted(Noted),
 }
 
 /// All that a speaker holds.
@@ -231,19 +207,4 @@ impl From<crate::vrrp::Peer> for Peer {
 #[must_use]
 pub fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Now, in seconds of Unix time.
-#[must_use]
-pub fn unix_now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// The program that this process runs: another file, or the same after an upgrade, is another program.
-#[must_use]
-pub fn build() -> String {
-    let built = std::fs::metadata("/proc/self/exe").and_then(|it| it.modified());
-    let built = built.ok().and_then(|it| it.duration_since(SystemTime::UNIX_EPOCH).ok());
-    let seconds = built.map_or(0, |it| it.as_secs());
-    format!("{} of {seconds}", env!("CARGO_PKG_VERSION"))
 }

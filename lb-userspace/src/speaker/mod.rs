@@ -4,9 +4,9 @@
 //! daemon does can delay them. The daemon tells it what to speak for, and what only a daemon knows.
 //!
 //! ```text
-//! daemon ◄─ client ─ JSON over a Unix socket ─ server ─► engine ─► teams ─► wires
-//!                                                          ▲    └─► routes
-//!                                                          └ sockets, clock, links, scripts
+//! daemon ◄─ client ─ companion ─► engine ─► teams ─► wires
+//!                                 ▲    └─► routes
+//!                                 └ sockets, clock, links, scripts
 //! ```
 //!
 //! The protocol itself, without I/O, is [`crate::vrrp`].
@@ -21,7 +21,6 @@ pub mod message;
 pub mod process;
 mod routes;
 mod script;
-mod server;
 mod show;
 mod sight;
 mod socket;

@@ -19,12 +19,15 @@ use tokio::{
 
 use super::{
     engine::{End, Engine},
-    legacy::{Legacy, bequeath, inherit},
-    message::{Holdings, Order},
-    server::{News, serve},
+    legacy::Legacy,
+    message::{Holdings, Order, VERSION},
 };
 use crate::{
     api::server::bind,
+    companion::{
+        legacy::{bequeath, inherit},
+        server::{News, serve},
+    },
     topology::{self, Topology},
 };
 
@@ -48,7 +51,8 @@ pub async fn run(socket: &Path, legacy: Option<RawFd>) -> anyhow::Result<()> {
         let mut engine = Engine::new(topology.clone(), publisher, noter)?;
         engine.resume(legacy).await;
         let listener = bind(socket)?;
-        let server = tokio::spawn(serve(listener, News { view, notes }, sender.clone()));
+        let server =
+            tokio::spawn(serve(listener, News { version: VERSION, view, notes }, sender.clone()));
         let signals = tokio::spawn(resign_at_signals(sender)?);
         let end = engine.run(orders).await;
         server.abort();

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    message::{self, Noted, RouteState, What, unix_now},
+    message::{self, Noted, RouteState, What},
     sight::Sight,
     track::Tracking,
 };
 use crate::{
+    companion::unix_now,
     config::{
         Route,
         vrrp::{Track, Tracked},

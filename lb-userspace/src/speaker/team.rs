@@ -4,10 +4,11 @@ use std::{net::IpAddr, time::Instant};
 
 use super::{
     member::{Member, Past},
-    message::{Noted, What, unix_now},
+    message::{Noted, What},
     wire::{self, Tools, Wire},
 };
 use crate::{
+    companion::unix_now,
     config::{
         Vrrp,
         vrrp::{Checksum, VirtualAddress},

@@ -1,20 +1,25 @@
 //! A daemon without a data plane: the real API over a control task that only keeps the books.
 
-use std::{path::PathBuf, thread::JoinHandle};
+use std::{collections::BTreeMap, path::PathBuf, thread::JoinHandle};
 
 use lb_common::verdict::Verdict;
 use lb_userspace::{
     api::{
         explain::{Explanation, Question, Step},
         plan::{Difference, File, Plan, Ring, Saved},
+        proxy::{Proxy, ProxyBackend, SessionTraffic},
         server,
+        sessions::Forwarders,
         types::{
             Admin, At, Backend, Change, Changed, Drain, Health, Interface, Memory, Routers,
             Service, Stats, Status, Traffic,
         },
     },
     cluster,
-    config::{self, Config, file},
+    config::{
+        self, Config, file,
+        proxy::{Balance, Role},
+    },
     control::{Handle, Rejection, Request},
     events::Events,
     speaker::message::{Route, RouteState, Router, View},
@@ -52,7 +57,8 @@ impl Daemon {
                     }
                 });
                 let shutdown = async move { stopped.await.unwrap_or_default() };
-                server::serve(listener, handle, events, shutdown).await.unwrap();
+                let forwarders = Forwarders { socket: socket.with_file_name("proxy.sock"), events };
+                server::serve(listener, handle, forwarders, shutdown).await.unwrap();
                 books.abort();
             });
         });
@@ -144,6 +150,39 @@ fn routes() -> Vec<Route> {
     vec![announced, withdrawn]
 }
 
+/// A proxy of database servers, of which the second is passed over.
+fn proxy() -> Proxy {
+    let backend = |name: &str, address: &str, is_well: bool| ProxyBackend {
+        name: name.into(),
+        address: address.into(),
+        weight: 1,
+        backup: false,
+        admin: Admin::Ready,
+        deadline_seconds: None,
+        health: if is_well { Health::Up } else { Health::Down },
+        health_reason: if is_well { "connected" } else { "connection refused" }.into(),
+        open: is_well,
+        ejected: false,
+        traffic: SessionTraffic { sessions: 7, sessions_total: 1200, ..SessionTraffic::default() },
+    };
+    Proxy {
+        name: "db-write".into(),
+        listen: vec!["10.0.0.2:3306".into()],
+        balance: Balance::LeastConnections,
+        role: Some(Role::Primary),
+        primary: Some("db1".into()),
+        max_connections: 1000,
+        waiting: 0,
+        traffic: SessionTraffic::default(),
+        ends: BTreeMap::from([("client_closed".into(), 1193)]),
+        backends: vec![
+            backend("db1", "10.0.2.11:3306", true),
+            backend("db2", "unix:/run/db2.sock", false),
+        ],
+        problems: vec!["db2 must not take writes: make it read-only".into()],
+    }
+}
+
 fn announce(route: Option<&str>) -> Result<(), Rejection> {
     match route {
         None | Some("web" | "dns") => Ok(()),
@@ -193,6 +232,7 @@ impl Books {
             Request::Failover(router, _, answer) => drop(answer.send(failover(router.as_deref()))),
             Request::Routes(answer) => drop(answer.send(Ok(routes()))),
             Request::Announce(route, _, _, answer) => drop(answer.send(announce(route.as_deref()))),
+            Request::Proxies(answer) => drop(answer.send(Ok(vec![proxy()]))),
         }
     }
 

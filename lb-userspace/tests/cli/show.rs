@@ -6,7 +6,10 @@ use std::{
 };
 
 use lb_userspace::{
-    api::types::{Backend, Routers, Service, Stats, Status},
+    api::{
+        proxy::{Proxy, Session},
+        types::{Backend, Routers, Service, Stats, Status},
+    },
     events::{Entry, Page, Who},
     speaker::message::{Route, RouteState},
 };
@@ -70,6 +73,29 @@ web      0123456789abcdef  lb-2 (10.0.0.3)  fedcba9876543210  differs
     assert!(good(&daemon, &["failover", "web"]).starts_with("handed over"));
     let (code, _, stderr) = run(&daemon.socket(), &["failover", "wbe"]);
     assert_eq!((code, &*stderr), (1, "lb: there is no virtual router `wbe`\n"));
+}
+
+#[test]
+fn proxies_and_their_sessions() {
+    let daemon = Daemon::start();
+    assert_eq!(good(&daemon, &["proxy", "list"]),
+        "\
+PROXY     BACKEND  ADDRESS             ROLE     WEIGHT  ADMIN  HEALTH  TAKES     SESSIONS  TOTAL   IN  OUT  ERRORS  REASON
+db-write  db1      10.0.2.11:3306      primary       1  ready  up      sessions         7   1200  0 B  0 B       0  connected
+db-write  db2      unix:/run/db2.sock  other         1  ready  down    none             7   1200  0 B  0 B       0  connection refused
+db-write: db2 must not take writes: make it read-only
+");
+    let proxies: Vec<Proxy> = json(&daemon, &["proxy", "list"]);
+    assert_eq!(proxies[0].ends["client_closed"], 1193);
+    // No forwarder is there.
+    let sessions: Vec<Session> = json(&daemon, &["sessions", "--proxy", "db-write"]);
+    assert!(sessions.is_empty());
+    let (code, _, stderr) = run(&daemon.socket(), &["session", "kill", "4242-17"]);
+    let none = "lb: there is no session 4242-17 (any more): see `lb sessions`\n";
+    assert_eq!((code, &*stderr), (1, none));
+    let (code, _, stderr) = run(&daemon.socket(), &["session", "kill", "17"]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("a session is named by two numbers"), "{stderr}");
 }
 
 #[test]

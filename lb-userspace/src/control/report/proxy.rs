@@ -4,12 +4,12 @@ use lb_common::{addr::Port, service::Ports};
 
 use super::told;
 use crate::{
-    api::types::{Admin, At, Backend, Health, Traffic},
+    api::types::{Admin, At, Backend, Drain, Health, Traffic},
     config::{
         self,
         proxy::{self, Place, Proxy},
     },
-    control::state::State,
+    control::state::{State, forwarder::seconds_left},
     dataplane::Dataplane,
 };
 
@@ -36,7 +36,12 @@ impl<D: Dataplane> State<D> {
                     config::Admin::Drain { .. } => Admin::Drain,
                     config::Admin::Maintenance => Admin::Maintenance,
                 },
-                drain: None,
+                // How far it is, the forwarder knows.
+                drain: matches!(it.admin, config::Admin::Drain { .. }).then(|| Drain {
+                    connections: 0,
+                    silent_seconds: 1,
+                    deadline_seconds: seconds_left(it.admin),
+                }),
                 health,
                 health_reason,
                 share,
@@ -47,7 +52,11 @@ impl<D: Dataplane> State<D> {
         proxy.backends.iter().zip(shares).map(backend).collect()
     }
 
-    fn health_in(&self, proxy: &Proxy, backend: &proxy::Backend) -> (Health, String) {
+    pub(in crate::control) fn health_in(
+        &self,
+        proxy: &Proxy,
+        backend: &proxy::Backend,
+    ) -> (Health, String) {
         if backend.admin == config::Admin::Maintenance {
             (Health::Unchecked, "in maintenance".into())
         } else if proxy.check.is_none() {

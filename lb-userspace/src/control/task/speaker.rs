@@ -25,7 +25,7 @@ impl<D: Dataplane + Counters + Trials> Task<D> {
             return Ok(Holdings::default());
         }
         let silent = "the VRRP speaker does not answer: look at the daemon's log";
-        self.speaker.holdings().ok_or_else(|| Rejection::Failed(silent.into()))
+        self.speaker.view().ok_or_else(|| Rejection::Failed(silent.into()))
     }
 
     /// How the virtual routers are.

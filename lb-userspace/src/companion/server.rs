@@ -1,26 +1,40 @@
-//! The speaker's end of its socket.
+//! A companion's end of its socket.
 
 use std::io;
 
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
     sync::{mpsc, watch},
 };
 
-use super::message::{Holdings, Noted, Order, Said, VERSION, build};
+use super::{Said, build, line};
 
 /// What happened is kept for a daemon that comes back, up to so many.
 const KEPT: usize = 1024;
 
 /// What a daemon is told.
-pub(super) struct News {
-    pub(super) view: watch::Receiver<Holdings>,
-    pub(super) notes: mpsc::UnboundedReceiver<Noted>,
+#[derive(Debug)]
+pub struct News<View, Noted> {
+    /// The version of what is said.
+    pub version: u32,
+    /// How all is.
+    pub view: watch::Receiver<View>,
+    /// What happens.
+    pub notes: mpsc::UnboundedReceiver<Noted>,
 }
 
-/// Talks with one daemon after the other.
-pub(super) async fn serve(listener: UnixListener, mut news: News, orders: mpsc::Sender<Order>) {
+/// Talks with one daemon after the other, for as long as it is polled.
+pub async fn serve<View, Noted, Order>(
+    listener: UnixListener,
+    mut news: News<View, Noted>,
+    orders: mpsc::Sender<Order>,
+) where
+    View: Serialize + Clone + Send + Sync,
+    Noted: Serialize + Send,
+    Order: DeserializeOwned + Send,
+{
     let mut missed = Vec::new();
     loop {
         let stream = tokio::select! {
@@ -40,25 +54,30 @@ pub(super) async fn serve(listener: UnixListener, mut news: News, orders: mpsc::
             }
         };
         match talk(stream, &mut news, &orders, &mut missed).await {
-            Ok(()) => tracing::info!("the daemon has gone; adverts go on"),
-            Err(error) => tracing::info!("the daemon has gone ({error}); adverts go on"),
+            Ok(()) => tracing::info!("the daemon has gone; the work goes on"),
+            Err(error) => tracing::info!("the daemon has gone ({error}); the work goes on"),
         }
     }
 }
 
 /// Until the daemon goes.
-async fn talk(
+async fn talk<View, Noted, Order>(
     stream: UnixStream,
-    news: &mut News,
+    news: &mut News<View, Noted>,
     orders: &mpsc::Sender<Order>,
     missed: &mut Vec<Noted>,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    View: Serialize + Clone,
+    Noted: Serialize,
+    Order: DeserializeOwned,
+{
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
-    let hello = Said::Hello { version: VERSION, build: build(), pid: std::process::id() };
-    writer.write_all(&line(&hello)?).await?;
+    let hello = Said::Hello { version: news.version, build: build(), pid: std::process::id() };
+    writer.write_all(&line::<Said<View, Noted>>(&hello)?).await?;
     for noted in missed.drain(..) {
-        writer.write_all(&line(&Said::Noted(noted))?).await?;
+        writer.write_all(&line(&Said::<View, _>::Noted(noted))?).await?;
     }
     news.view.mark_changed();
     loop {
@@ -76,10 +95,4 @@ async fn talk(
         };
         writer.write_all(&line(&said)?).await?;
     }
-}
-
-fn line(said: &Said) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(said)?;
-    line.push(b'\n');
-    Ok(line)
 }
