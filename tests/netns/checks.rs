@@ -1,11 +1,6 @@
 //! Every type of check against the server that it is for.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, net::SocketAddr, path::Path, process::Command};
 
 use lb_tests::{
     echo::Echo,
@@ -14,7 +9,8 @@ use lb_tests::{
     site::Site,
 };
 use lb_userspace::api::types::{Backend, Health};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use super::certificates;
 
 /// The site's web1, and an address of its network that nobody has.
 const WEB1: &str = "10.0.0.11";
@@ -34,7 +30,7 @@ struct Case {
 fn every_type_tells_a_good_server_from_a_bad_one() {
     let site = super::site_of(1);
     let web = site.web(1);
-    let ca = certificates(site.folder().path());
+    let ca = certificates::issue(site.folder().path(), "server", "www.example.com");
     let nginx = tls_server(&site);
     let _echo = Echo::start(web, SocketAddr::new(WEB1.parse().unwrap(), ECHO_PORT)).unwrap();
     let database = MariaDb::start(&site, web).unwrap();
@@ -137,21 +133,6 @@ fn configuration(site: &Site, cases: &[Case]) -> String {
     };
     let services: Vec<_> = (80..).zip(cases).map(service).collect();
     site.node_table(&site.pin_dir(), "eth0") + &services.concat()
-}
-
-/// An authority's certificate, and a server's with its key, in files; gives the authority's.
-fn certificates(folder: &Path) -> PathBuf {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["www.example.com".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &authority).unwrap();
-    let ca = folder.join("ca.pem");
-    fs::write(&ca, authority.pem()).unwrap();
-    fs::write(folder.join("server.pem"), certificate.pem()).unwrap();
-    fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
-    ca
 }
 
 /// Another nginx on web1, with TLS.

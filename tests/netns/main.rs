@@ -3,9 +3,11 @@
 
 mod agent;
 mod balance;
+mod certificates;
 mod chaos;
 mod checks;
 mod crash;
+mod database;
 mod decap;
 mod demo;
 mod ecmp;
@@ -17,6 +19,7 @@ mod health;
 mod interfaces;
 mod live;
 mod memory;
+mod monitor;
 mod mtu;
 mod pair;
 mod pools;
