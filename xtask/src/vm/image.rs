@@ -82,6 +82,10 @@ impl Content<'_> {
         }
         for (file, place) in &self.files {
             add(&root, file, place)?;
+            if place.starts_with("bin/") {
+                // A guest has little memory, and holds all of this twice while it starts.
+                let _ = exec::output(Command::new("strip").arg("-g").arg(root.join(place)))?;
+            }
         }
         modules(&root, kernel, self.modules)?;
         let init = root.join("init");
