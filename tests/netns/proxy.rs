@@ -1,22 +1,15 @@
-//! Proxies of a node: their sessions while backends are drained, the daemon stops, and another program goes on.
+//! Proxies of a node: their sessions while backends are drained and die, and the process that has them.
+
+mod process;
 
 use std::{
-    collections::BTreeMap,
-    fs,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
     time::Duration,
 };
 
 use lb_tests::{
-    netns,
     node::Node,
-    run::output,
     sessions::{Fate, Server, Sessions},
     site::Site,
 };
@@ -46,36 +39,6 @@ fn config(site: &Site, more: &str) -> String {
 fn servers(site: &Site) -> Vec<Server> {
     let webs = (1u8..).zip(site.webs());
     webs.map(|(number, web)| Server::start(web, number, &[BEHIND]).unwrap()).collect()
-}
-
-/// One connection after another, each of which wants an answer.
-struct Callers {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<(BTreeMap<u8, usize>, Vec<String>)>,
-}
-
-impl Callers {
-    fn start(site: &Site) -> Self {
-        let stop = Arc::<AtomicBool>::default();
-        let stopped = Arc::clone(&stop);
-        let calls = move || {
-            let (mut answers, mut errors) = (BTreeMap::new(), Vec::new());
-            while !stopped.load(Ordering::Relaxed) {
-                match call() {
-                    Ok(server) => *answers.entry(server).or_default() += 1,
-                    Err(error) => errors.push(error.to_string()),
-                }
-            }
-            (answers, errors)
-        };
-        Self { stop, thread: site.client.spawn(calls).unwrap() }
-    }
-
-    /// How many each server answered, and what went wrong.
-    fn finish(self) -> (BTreeMap<u8, usize>, Vec<String>) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
-    }
 }
 
 fn call() -> std::io::Result<u8> {
@@ -122,60 +85,13 @@ fn assert_unbroken(sessions: &Sessions) {
     });
 }
 
-/// The forwarders' processes.
-fn forwarders(site: &Site) -> Vec<i32> {
-    let is_one = |pid: &i32| {
-        let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        words.contains("proxy-forwarder")
-    };
-    netns::pids(site.lb.name()).unwrap().into_iter().filter(is_one).collect()
-}
-
-#[test]
-fn sessions_outlive_the_daemon_and_an_upgrade_and_nobody_is_refused() {
-    let site = super::site();
-    let _servers = servers(&site);
-    let mut node = site.start_node(&config(&site, "")).unwrap();
-    is_listening(&node);
-    let sessions = sessions(&site);
-    let callers = Callers::start(&site);
-
-    let first = forwarders(&site);
-    assert_eq!(first.len(), 1, "{first:?}");
-    assert_eq!(node.stop().unwrap().code(), Some(0), "{}", node.log());
-    assert_unbroken(&sessions);
-    node.restart().unwrap();
-    is_listening(&node);
-    node.kill();
-    assert_unbroken(&sessions);
-    node.restart().unwrap();
-    is_listening(&node);
-    assert_eq!(forwarders(&site), first, "the daemon's end is nothing to the forwarder");
-
-    // A copy is another program.
-    let copy = site.folder().path().join("lb");
-    let _bytes = fs::copy(node.binary(), &copy).unwrap();
-    node.replace_binary(copy);
-    assert_eq!(node.stop().unwrap().code(), Some(0), "{}", node.log());
-    node.restart().unwrap();
-    is_listening(&node);
-    let both = forwarders(&site);
-    assert_eq!(both.len(), 2, "{both:?}: {}", node.log());
-    assert_unbroken(&sessions);
-
-    let (answers, errors) = callers.finish();
-    println!("{SESSIONS} sessions unbroken; calls answered {answers:?}");
-    assert!(errors.is_empty(), "{errors:?}");
-    assert!(answers.values().sum::<usize>() > 100, "{answers:?}");
-    let listed: Vec<Session> = node.ask(&["sessions"]).unwrap();
-    assert_eq!(listed.len(), SESSIONS);
-    let old = format!("{}-", first[0]);
-    assert!(listed.iter().all(|it| it.id.starts_with(&old)), "they stay where they began");
-
-    drop(sessions.finish());
-    super::soon("the old forwarder ends with its last session", || match forwarders(&site) {
-        pids if pids.len() == 1 && pids != first => Ok(()),
-        pids => Err(format!("{pids:?}")),
+/// Exactly so many sessions break.
+fn breaks(sessions: &Sessions, expected: usize) {
+    super::soon("sessions are reset", || {
+        match sessions.fates().values().filter(|it| is_broken(it)).count() {
+            broken if broken == expected => Ok(()),
+            broken => Err(format!("{broken} are broken")),
+        }
     });
 }
 
@@ -213,12 +129,7 @@ fn what_commands_do_to_backends_of_services_they_do_to_proxies() {
     let listed: Vec<Session> = node.ask(&["sessions", "--backend", "web3"]).unwrap();
     assert_eq!(listed.len(), 100);
     let _: String = node.order(&["session", "kill", &listed[0].id]).unwrap();
-    super::soon("one session is reset", || {
-        match sessions.fates().values().filter(|it| is_broken(it)).count() {
-            1 => Ok(()),
-            broken => Err(format!("{broken} are broken")),
-        }
-    });
+    breaks(&sessions, 1);
     let again = node.cli(&["session", "kill", &listed[0].id]).unwrap();
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("there is no session"), "{again:?}");
@@ -226,10 +137,7 @@ fn what_commands_do_to_backends_of_services_they_do_to_proxies() {
     assert!(events.contains(&format!("session {} was reset", listed[0].id)), "{events}");
 
     let _: String = node.order(&["backend", "maintenance", "web3", "--service", "app"]).unwrap();
-    super::soon("its sessions are reset", || {
-        let gone = sessions.fates().values().filter(|it| is_broken(it)).count();
-        if gone == 100 { Ok(()) } else { Err(format!("{gone} are broken")) }
-    });
+    breaks(&sessions, 100);
 }
 
 fn is_broken(fate: &Fate) -> bool {
@@ -251,32 +159,9 @@ fn a_backend_that_dies_is_found_down_and_its_sessions_are_closed_if_wanted() {
     // Its machine answers no more, so that nothing but the checks tells.
     let dead = &site.webs()[0];
     dead.netns.ip("link set eth0 down").unwrap();
-    super::soon("its sessions are reset", || {
-        let gone = sessions.fates().values().filter(|it| is_broken(it)).count();
-        if gone == 100 { Ok(()) } else { Err(format!("{gone} are broken")) }
-    });
+    breaks(&sessions, 100);
     let shown = proxy(&node);
     assert!(!shown.backends[0].open && shown.backends[1].open, "{shown:?}");
     let events = node.order(&["events", "--service", "app"]).unwrap();
     assert!(events.contains("app/web1"), "{events}");
-}
-
-#[test]
-fn detach_ends_proxies_and_leaves_nothing() {
-    let site = super::site();
-    let _servers = servers(&site);
-    let mut node = site.start_node(&config(&site, "")).unwrap();
-    is_listening(&node);
-    let _sessions = sessions(&site);
-    assert_eq!(node.stop().unwrap().code(), Some(0), "{}", node.log());
-    let config = site.write_config(&config(&site, "")).unwrap();
-    let mut detach = site.lb_command().unwrap();
-    let shown = output(detach.args(["detach", "--config"]).arg(config)).unwrap();
-    let text = String::from_utf8_lossy(&shown.stdout);
-    assert!(text.contains("proxies ended"), "{shown:?}");
-    super::soon("no forwarder is left", || match forwarders(&site) {
-        pids if pids.is_empty() => Ok(()),
-        pids => Err(format!("{pids:?}")),
-    });
-    assert!(!site.runtime_dir().exists(), "its sockets are gone too");
 }

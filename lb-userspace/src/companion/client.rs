@@ -19,7 +19,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Said, build, line};
+use super::{Said, build, if_there, line};
 use crate::events::{Event, Events, Kind};
 
 /// How long a companion that does not come is waited for before it is started again.
@@ -93,18 +93,7 @@ pub fn spawn<W: Wishes>(socket: PathBuf, wishes: W, events: Events) -> Companion
 /// one.
 pub fn end<Order: Serialize>(socket: &Path, order: &Order) -> io::Result<bool> {
     use std::io::Write as _;
-    let mut stream = match StdStream::connect(socket) {
-        Ok(stream) => stream,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-            ) =>
-        {
-            return Ok(false);
-        }
-        Err(error) => return Err(error),
-    };
+    let Some(mut stream) = if_there(StdStream::connect(socket))? else { return Ok(false) };
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     stream.write_all(&line(order)?)?;
     let _said = io::copy(&mut stream, &mut io::sink())?;

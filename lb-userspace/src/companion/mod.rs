@@ -46,6 +46,15 @@ pub fn build() -> String {
     format!("{} of {seconds}", env!("CARGO_PKG_VERSION"))
 }
 
+/// What a connection to a Unix socket has led to; `None`: nobody is there.
+pub fn if_there<Stream>(connected: io::Result<Stream>) -> io::Result<Option<Stream>> {
+    match connected.map_err(|error| (error.kind(), error)) {
+        Ok(stream) => Ok(Some(stream)),
+        Err((io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused, _)) => Ok(None),
+        Err((_, error)) => Err(error),
+    }
+}
+
 /// A line that says it.
 fn line<T: Serialize>(words: &T) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(words)?;

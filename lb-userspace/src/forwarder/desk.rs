@@ -1,6 +1,8 @@
 //! Where a forwarder's sessions are asked for. Each process has a desk of its own for as long as it has
 //! sessions, also one that another has followed: `proxy.PID.sock` beside the forwarder's socket.
 
+mod visit;
+
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
@@ -16,24 +18,28 @@ use tokio::{
     time::timeout,
 };
 
+use self::visit::desks;
+pub use self::visit::{Error, end, kill, pass_on, sessions};
 use crate::{
     api::server::bind,
-    proxy::{SessionId, SessionView},
+    proxy::{Order, SessionId, SessionView},
 };
 
 /// How long a desk may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest question, in bytes.
-const LONGEST: u64 = 1024;
+/// The longest question, in bytes: room for the orders of 10,000 backends.
+const LONGEST: u64 = 16 << 20;
 
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
     /// Which sessions there are.
     Sessions,
     /// To reset a session.
     Kill(SessionId),
+    /// To heed, for the sessions that are left, what a process that goes on was ordered.
+    Heed(Vec<Order>),
     /// To reset all sessions, and to end.
     End,
 }
@@ -46,6 +52,8 @@ pub enum Answer {
     Sessions(Vec<SessionView>),
     /// Whether there was such a session.
     Killed(bool),
+    /// It does.
+    Heeded,
     /// It ends.
     Ending,
 }
@@ -66,14 +74,6 @@ pub struct SessionName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a session is named by two numbers, such as `4242-17`: see `lb sessions`")]
 pub struct NoName;
-
-/// Why sessions cannot be asked for.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot ask the forwarder at {}: {cause}", desk.display())]
-pub struct Error {
-    desk: PathBuf,
-    cause: io::Error,
-}
 
 /// The open desk of this process; closed when it is dropped.
 #[derive(Debug)]
@@ -123,96 +123,6 @@ async fn serve(stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Result<()>
         writer.write_all(&serde_json::to_vec(&answer)?).await?;
     }
     Ok(())
-}
-
-/// The sessions of all forwarders whose socket is this one, or was.
-pub async fn sessions(socket: &Path) -> Result<Vec<(SessionName, SessionView)>, Error> {
-    let mut all = Vec::new();
-    for (process, answer) in ask_all(socket, Question::Sessions).await? {
-        let Answer::Sessions(sessions) = answer else { continue };
-        let named = |it: SessionView| (SessionName { process, session: it.id }, it);
-        all.extend(sessions.into_iter().map(named));
-    }
-    Ok(all)
-}
-
-/// Resets a session; gives whether there was one.
-pub async fn kill(
-    socket: &Path,
-    SessionName { process, session }: SessionName,
-) -> Result<bool, Error> {
-    let desks = desks(socket).map_err(failed(socket))?;
-    let Some((_, desk)) = desks.into_iter().find(|it| it.0 == process) else { return Ok(false) };
-    let answer = ask(&desk, Question::Kill(session)).await?;
-    Ok(matches!(answer, Some(Answer::Killed(true))))
-}
-
-/// Ends all forwarders, and their sessions; gives how many there were.
-pub async fn end(socket: &Path) -> Result<usize, Error> {
-    Ok(ask_all(socket, Question::End).await?.len())
-}
-
-async fn ask_all(socket: &Path, question: Question) -> Result<Vec<(u32, Answer)>, Error> {
-    let mut answers = Vec::new();
-    for (process, desk) in desks(socket).map_err(failed(socket))? {
-        answers.extend(ask(&desk, question).await?.map(|answer| (process, answer)));
-    }
-    Ok(answers)
-}
-
-/// Asks at a desk; nobody is there any more if there is no answer.
-async fn ask(desk: &Path, question: Question) -> Result<Option<Answer>, Error> {
-    let asked = async {
-        let mut stream = match UnixStream::connect(desk).await {
-            Ok(stream) => stream,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-                ) =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        let mut text = serde_json::to_vec(&question)?;
-        text.push(b'\n');
-        stream.write_all(&text).await?;
-        let mut answer = Vec::new();
-        let length = stream.read_to_end(&mut answer).await?;
-        if length == 0 {
-            // It may have ended before it could say so.
-            return Ok((question == Question::End).then_some(Answer::Ending));
-        }
-        Ok(Some(serde_json::from_slice(&answer)?))
-    };
-    let answer = timeout(PATIENCE, asked).await.unwrap_or_else(|elapsed| Err(elapsed.into()));
-    answer.map_err(failed(desk))
-}
-
-/// The desks beside a forwarder's socket, with their processes.
-fn desks(socket: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
-    let (Some(directory), Some(stem)) = (socket.parent(), socket.file_stem()) else {
-        return Ok(Vec::new());
-    };
-    let stem = format!("{}.", stem.display());
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut desks = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let process = name.to_str().and_then(|it| it.strip_prefix(&stem)?.strip_suffix(".sock"));
-        desks.extend(process.and_then(|it| it.parse().ok()).map(|it: u32| (it, entry.path())));
-    }
-    desks.sort();
-    Ok(desks)
-}
-
-fn failed(desk: &Path) -> impl Fn(io::Error) -> Error {
-    move |cause| Error { desk: desk.to_owned(), cause }
 }
 
 impl fmt::Display for SessionName {

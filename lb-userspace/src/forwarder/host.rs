@@ -81,6 +81,11 @@ impl Host {
         Ok(false)
     }
 
+    /// What is ordered of its proxies.
+    pub(super) fn orders(&self) -> &[proxy::Order] {
+        &self.duties.proxies
+    }
+
     /// Heeds what a monitor has found out; gives what is to be told of it.
     pub(super) fn hear(&mut self, told: Told) -> Option<Noted> {
         match told {
@@ -128,15 +133,34 @@ impl Host {
         self.engine.as_ref().map_or(0, Engine::load)
     }
 
-    pub(super) fn answer(&self, question: Question) -> Answer {
+    pub(super) fn answer(&mut self, question: Question) -> Answer {
         let engine = self.engine.as_ref();
         match question {
             Question::Sessions => {
                 Answer::Sessions(engine.map(Engine::sessions).unwrap_or_default())
             }
             Question::Kill(id) => Answer::Killed(engine.is_some_and(|it| it.kill(id))),
+            Question::Heed(orders) => {
+                self.heed(orders);
+                Answer::Heeded
+            }
             Question::End => Answer::Ending,
         }
+    }
+
+    /// What is ordered of the process that goes on is true of the backends of sessions that are left here. Where
+    /// that has no such proxy any more, what was known last holds.
+    fn heed(&mut self, orders: Vec<proxy::Order>) {
+        if !self.is_draining {
+            return;
+        }
+        for order in orders {
+            let mut known = self.duties.proxies.iter_mut();
+            if let Some(known) = known.find(|it| it.settings.name == order.settings.name) {
+                *known = order;
+            }
+        }
+        self.apply();
     }
 
     pub(super) fn holdings(&self) -> Holdings {

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    desk::{Asked, Desk, Question},
+    desk::{self, Asked, Desk, Question},
     host::Host,
     legacy::Legacy,
     message::{Holdings, Noted, Order, VERSION},
@@ -34,7 +34,7 @@ use crate::{
         legacy::{bequeath, inherit},
         server::{News, serve},
     },
-    proxy::mysql::monitor::Told,
+    proxy::{self, mysql::monitor::Told},
 };
 
 /// The command's name, which a daemon starts it by.
@@ -104,12 +104,16 @@ struct Process {
     publisher: watch::Sender<Holdings>,
     noter: mpsc::UnboundedSender<Noted>,
     orders: mpsc::Receiver<Order>,
+    /// For the processes that this one follows.
+    followed: watch::Sender<Vec<proxy::Order>>,
 }
 
 impl Process {
     fn new(socket: &Path) -> anyhow::Result<Self> {
         let (host, told) = Host::new();
         let (ask, asked) = mpsc::channel(16);
+        let followed = watch::Sender::default();
+        drop(tokio::spawn(pass_on(socket.to_owned(), followed.subscribe())));
         Ok(Self {
             socket: socket.to_owned(),
             host,
@@ -122,6 +126,7 @@ impl Process {
             publisher: watch::Sender::new(Holdings::default()),
             noter: mpsc::unbounded_channel().0,
             orders: mpsc::channel(1).1,
+            followed,
         })
     }
 
@@ -142,12 +147,9 @@ impl Process {
                     return end;
                 },
                 Some(told) = self.told.recv() => self.hear(told),
-                Some((question, to)) = self.asked.recv() => {
-                    let _left = to.send(self.host.answer(question));
-                    if question == Question::End {
-                        return End::Over;
-                    }
-                }
+                Some(asked) = self.asked.recv() => if self.answer(asked) {
+                    return End::Over;
+                },
                 () = self.desk.open_door(&self.ask) => {}
                 _ = round.tick() => {
                     self.host.retry();
@@ -164,7 +166,10 @@ impl Process {
             Order::Resign => return Some(End::Resigned),
             Order::Replace(program) => return Some(End::Replaced(program)),
             Order::Configure(duties) => match self.host.configure(duties) {
-                Ok(false) => self.publish(),
+                Ok(false) => {
+                    let _before = self.followed.send_replace(self.host.orders().to_vec());
+                    self.publish();
+                }
                 Ok(true) => match std::env::current_exe() {
                     Ok(program) => return Some(End::Replaced(program)),
                     Err(error) => tracing::error!("cannot begin anew: {error}"),
@@ -173,6 +178,13 @@ impl Process {
             },
         }
         None
+    }
+
+    /// Gives whether it is to end.
+    fn answer(&mut self, (question, to): Asked) -> bool {
+        let ends = question == Question::End;
+        let _left = to.send(self.host.answer(question));
+        ends
     }
 
     fn hear(&mut self, told: Told) {
@@ -219,12 +231,9 @@ impl Process {
         loop {
             tokio::select! {
                 Some(told) = self.told.recv() => drop(self.host.hear(told)),
-                Some((question, to)) = self.asked.recv() => {
-                    let _left = to.send(self.host.answer(question));
-                    if question == Question::End {
-                        return;
-                    }
-                }
+                Some(asked) = self.asked.recv() => if self.answer(asked) {
+                    return;
+                },
                 () = self.desk.open_door(&self.ask) => {}
                 _ = glance.tick() => if self.host.load() == 0 {
                     self.host.finish();
@@ -233,6 +242,16 @@ impl Process {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
             }
+        }
+    }
+}
+
+/// Passes on what this process is ordered, for as long as it works.
+async fn pass_on(socket: PathBuf, mut followed: watch::Receiver<Vec<proxy::Order>>) {
+    while followed.changed().await.is_ok() {
+        let orders = followed.borrow_and_update().clone();
+        if let Err(error) = desk::pass_on(&socket, orders).await {
+            tracing::warn!("sessions of an earlier process do not hear of their backends: {error}");
         }
     }
 }
