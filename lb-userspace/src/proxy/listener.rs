@@ -10,10 +10,10 @@ use rustix::io::Errno;
 use super::{live::Live, mail::Team, relay::Side, session::Client, stream};
 use crate::config::proxy::Place;
 
-/// How long listeners rest while there are no descriptors, in milliseconds.
-const REST: u64 = 100;
-/// How often that is said at most, in milliseconds.
-const QUIET: u64 = 60_000;
+/// How long listeners rest while there are no descriptors, in microseconds.
+const REST: u64 = 100_000;
+/// How often that is said at most, in microseconds.
+const QUIET: u64 = 60_000_000;
 
 /// A listening socket.
 pub(super) struct Listener {
@@ -66,7 +66,7 @@ pub(super) fn is_exhausted(error: Errno) -> bool {
     matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
 }
 
-/// A lack of descriptors, in milliseconds of the worker's clock.
+/// A lack of descriptors, in microseconds of the worker's clock.
 #[derive(Debug, Default)]
 pub(super) struct Shortage {
     /// When listeners try again.

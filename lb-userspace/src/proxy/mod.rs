@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A session is a state machine within its worker: an event makes it advance until it must wait, and
-//! `Err` is its [`End`]. It owns no buffer: a worker reads into one of its own and sends at once; a
+//! `Err` is its [`End`]. It owns no buffer: a worker reads into one of its own and sends from there; a
 //! session keeps only what the other side did not take, and reads no more before that is gone.
 //!
 //! The host says the whole desired state ([`Order`]), and the engine makes the differences.
@@ -26,6 +26,7 @@ pub mod mysql;
 mod pool;
 mod queue;
 mod relay;
+mod scratch;
 mod session;
 mod stream;
 mod table;

@@ -1,15 +1,17 @@
 //! One direction of a session: what is read from one side is sent to the other.
 //!
+//! A turn has two halves: all sessions whose turn it is read, and then they send. Whoever is sent to finds the
+//! messages of several sessions at once, and is woken once for them; so is the worker by their answers.
+//!
 //! Readiness is what epoll's edges leave behind. A read that does not fill the buffer has taken all
 //! there was, and the next byte is a new edge (epoll(7), "Questions and answers", 9), so that no read
 //! is made in vain; the same goes for a send that the kernel took in part.
 
+use std::ops::Range;
+
 use rustix::io::Errno;
 
-use super::stream::Stream;
-
-/// How many times a direction reads before it is the turn of other sessions.
-const TURNS: usize = 4;
+use super::{scratch::Scratch, stream::Stream};
 
 /// One side of a session.
 #[derive(Debug)]
@@ -87,6 +89,8 @@ impl Side {
 /// One direction.
 #[derive(Debug, Default)]
 pub(super) struct Way {
+    /// What was read in this turn, in the worker's buffer.
+    fetched: Range<usize>,
     /// What was read and is not sent: at most a worker's buffer, and none but while the receiver
     /// takes nothing.
     rest: Vec<u8>,
@@ -100,22 +104,6 @@ pub(super) struct Way {
     pub(super) ended: bool,
     /// Whether the receiver was told.
     pub(super) told: bool,
-}
-
-/// Which side's connection broke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Broken {
-    Sender,
-    Receiver,
-}
-
-/// What a direction's turn has done.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Moved {
-    pub(super) read: bool,
-    pub(super) sent: bool,
-    /// Whether there may be more to do at once.
-    pub(super) again: bool,
 }
 
 impl Way {
@@ -135,32 +123,32 @@ impl Way {
         self.ended && self.rest.is_empty()
     }
 
-    /// Moves what can be moved now.
-    pub(super) fn advance(
-        &mut self,
-        from: &mut Side,
-        to: &mut Side,
-        buffer: &mut [u8],
-    ) -> Result<Moved, Broken> {
-        let mut moved = Moved::default();
-        for _ in 0..TURNS {
-            moved.sent |= self.flush(to).map_err(|_| Broken::Receiver)?;
-            if !self.rest.is_empty() || self.ended || !from.readable {
-                return Ok(moved);
-            }
-            let Some(read) = from.read(buffer).map_err(|_| Broken::Sender)? else {
-                return Ok(moved);
-            };
-            moved.read = true;
-            self.ended = read == 0;
-            self.bytes += read as u64;
-            let bytes = buffer.get(..read).unwrap_or_default();
-            let sent = if read == 0 { 0 } else { to.send(bytes).map_err(|_| Broken::Receiver)? };
-            moved.sent |= sent > 0;
-            self.rest.extend_from_slice(bytes.get(sent..).unwrap_or_default());
+    /// Whether more can be read at once.
+    pub(super) const fn has_more(&self, from: &Side) -> bool {
+        from.readable && !self.ended && self.rest.is_empty()
+    }
+
+    /// The first half of a turn: reads, unless the receiver has not taken all yet. Gives whether anything came.
+    pub(super) fn fetch(&mut self, from: &mut Side, scratch: &mut Scratch) -> Result<bool, Errno> {
+        if !self.has_more(from) || scratch.is_full() {
+            return Ok(false);
         }
-        moved.again = true;
-        Ok(moved)
+        let Some(read) = from.read(scratch.room())? else { return Ok(false) };
+        self.fetched = scratch.keep(read);
+        self.bytes += read as u64;
+        self.ended = read == 0;
+        Ok(true)
+    }
+
+    /// The second half: sends what was read, or was left over. Gives whether anything went.
+    pub(super) fn pass_on(&mut self, to: &mut Side, scratch: &Scratch) -> Result<bool, Errno> {
+        let bytes = scratch.bytes(std::mem::take(&mut self.fetched));
+        if bytes.is_empty() {
+            return self.flush(to);
+        }
+        let sent = to.send(bytes)?;
+        self.rest.extend_from_slice(bytes.get(sent..).unwrap_or_default());
+        Ok(sent > 0)
     }
 
     /// Sends what is left over. Gives whether anything went.

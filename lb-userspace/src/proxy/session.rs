@@ -13,6 +13,7 @@ use mio::{Interest, Registry, Token, unix::SourceFd};
 use rustix::io::Errno;
 
 use self::admit::Origin;
+pub(super) use self::connect::micros;
 use super::{
     end::End,
     live::Live,
@@ -20,6 +21,7 @@ use super::{
     pool::Member,
     queue::Address,
     relay::{Peer, Side, Way},
+    scratch::Scratch,
     table::{SessionId, SessionView, Stage},
     timers::Timers,
 };
@@ -36,8 +38,8 @@ pub(super) struct Core {
     pub(super) registry: Registry,
     pub(super) timers: Timers,
     /// What is read goes here first.
-    pub(super) buffer: Box<[u8]>,
-    /// Milliseconds since the worker began.
+    pub(super) scratch: Scratch,
+    /// Microseconds since the worker began.
     pub(super) now: u64,
     pub(super) team: Arc<Team>,
     /// The worker's position.
@@ -55,7 +57,7 @@ pub(super) struct Core {
 pub(super) enum Next {
     /// An event.
     Wait,
-    /// Another turn soon.
+    /// A turn to read and to send.
     Turn,
 }
 
@@ -85,7 +87,7 @@ pub(super) struct Session {
     backend_moved: u64,
     /// Its entry among the worker's timers.
     timer: Option<u64>,
-    /// Whether it is among those that have another turn.
+    /// Whether it is among those that have a turn.
     pub(super) has_turn: bool,
     /// What few sessions need.
     origin: Option<Box<Origin>>,
@@ -184,7 +186,7 @@ impl Session {
             }
             Stage::Waiting => Ok(Next::Wait),
             Stage::Connecting => self.check_connection(core),
-            Stage::Open | Stage::HalfClosed => self.relay(core),
+            Stage::Open | Stage::HalfClosed => Ok(Next::Turn),
         }
     }
 
@@ -204,7 +206,7 @@ impl Session {
             }
         }
         core.exhausted |= end == End::NoDescriptor;
-        let time = Duration::from_millis(core.now - self.opened);
+        let time = Duration::from_micros(core.now - self.opened);
         // What waits for room finds the descriptors free.
         let Self { proxy, member, client, backend, .. } = self;
         drop((client, backend));
@@ -235,7 +237,7 @@ impl Session {
             proxy: self.proxy.name.clone(),
             client: self.source(),
             backend: self.member.as_ref().map(|member| member.name.clone()),
-            age: Duration::from_millis(now - self.opened),
+            age: Duration::from_micros(now - self.opened),
             bytes_in: self.inward.bytes,
             bytes_out: self.outward.bytes,
             stage: self.stage,

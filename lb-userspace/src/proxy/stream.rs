@@ -14,7 +14,7 @@ use std::{
 use nix::sys::socket::sockopt::IpBindAddressNoPort;
 use rustix::{
     io::Errno,
-    net::{SendFlags, Shutdown, SocketFlags, sockopt},
+    net::{RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt},
 };
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
@@ -31,7 +31,7 @@ pub(super) struct Stream(OwnedFd);
 impl Stream {
     /// Reads what is there, as far as there is room; 0: the peer has ended.
     pub(super) fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
-        retry(|| rustix::io::read(&self.0, &mut *buffer))
+        retry(|| rustix::net::recv(&self.0, &mut *buffer, RecvFlags::empty()).map(|(read, _)| read))
     }
 
     /// Sends as much as the kernel takes.

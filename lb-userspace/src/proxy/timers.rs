@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// Deadlines in milliseconds of the worker's clock, with the keys of sessions. Each session has one
+/// Deadlines in microseconds of the worker's clock, with the keys of sessions. Each session has one
 /// at most, and takes it away when it ends: what was short-lived leaves nothing behind.
 #[derive(Debug, Default)]
 pub(super) struct Timers(BTreeSet<(u64, usize)>);

@@ -16,17 +16,16 @@ use super::{
     End,
     listener::{Listener, Shortage},
     mail::{Peer, Team},
-    session::{Core, Next, Session, read_token},
+    scratch::Scratch,
+    session::{Core, Next, Session, micros, read_token},
     table::SessionId,
     timers::Timers,
 };
 
-/// What is read at once, and what a session that is not taken from keeps at most.
-const BUFFER: usize = 256 * 1024;
 /// Events per call of the kernel.
 const EVENTS: usize = 256;
-/// The longest wait, in milliseconds: the kernel takes no more than 31 bits (`epoll_wait(2)`).
-const LONGEST: u64 = 3_600_000;
+/// The longest wait: the kernel takes no more than 31 bits of milliseconds (`epoll_wait(2)`).
+const LONGEST: Duration = Duration::from_secs(3600);
 const INBOX: Token = Token(usize::MAX);
 /// Marks the tokens of listeners, which have their places in the other bits.
 const LISTENER: usize = 1 << (usize::BITS - 1);
@@ -38,8 +37,10 @@ pub(super) struct Worker {
     core: Core,
     sessions: Slab<Box<Session>>,
     listeners: Slab<Listener>,
-    /// Sessions that have more to do than one turn.
+    /// Sessions that have bytes to move.
     turns: Vec<usize>,
+    /// Those that have read in a turn, and send next.
+    group: Vec<usize>,
     /// Listeners where more clients may wait.
     crowds: Vec<usize>,
     shortage: Shortage,
@@ -70,7 +71,7 @@ impl Worker {
         let core = Core {
             registry: poll.registry().try_clone()?,
             timers: Timers::default(),
-            buffer: vec![0; BUFFER].into_boxed_slice(),
+            scratch: Scratch::new(),
             now: 0,
             team,
             worker,
@@ -85,6 +86,7 @@ impl Worker {
             sessions: Slab::new(),
             listeners: Slab::new(),
             turns: Vec::new(),
+            group: Vec::new(),
             crowds: Vec::new(),
             shortage: Shortage::default(),
             has_mail: false,
@@ -102,7 +104,7 @@ impl Worker {
                 tracing::error!(%error, "a proxy's worker cannot wait for events");
                 return;
             }
-            self.core.now = self.millis(Instant::now());
+            self.core.now = self.micros(Instant::now());
             for event in &events {
                 self.handle(event);
             }
@@ -142,18 +144,43 @@ impl Worker {
         }
     }
 
-    /// Lets those go on that have stopped for others.
+    /// Lets sessions move their bytes, and listeners go on that have stopped for others.
     fn take_turns(&mut self) {
-        for key in std::mem::take(&mut self.turns) {
-            self.drive(key, |session, core| {
-                if !std::mem::take(&mut session.has_turn) {
-                    return Ok(Next::Wait);
-                }
-                session.advance(core)
-            });
+        let mut turns = std::mem::take(&mut self.turns);
+        let mut keys = turns.drain(..);
+        loop {
+            self.fetch(&mut keys);
+            if self.group.is_empty() {
+                break;
+            }
+            let group = std::mem::take(&mut self.group);
+            for key in &group {
+                self.drive(*key, Session::relay);
+            }
+            self.group = group;
         }
+        drop(keys);
+        // The memory is used again.
+        turns.append(&mut self.turns);
+        self.turns = turns;
         for at in std::mem::take(&mut self.crowds) {
             self.accept(at);
+        }
+    }
+
+    /// Lets sessions read, as many as there is room for.
+    fn fetch(&mut self, keys: &mut impl Iterator<Item = usize>) {
+        self.group.clear();
+        self.core.scratch.clear();
+        while !self.core.scratch.is_full()
+            && let Some(key) = keys.next()
+        {
+            // Another session may have its place.
+            let has_turn = |session: &mut Box<Session>| std::mem::take(&mut session.has_turn);
+            if self.sessions.get_mut(key).is_some_and(has_turn) {
+                self.group.push(key);
+                self.drive(key, Session::fetch);
+            }
         }
     }
 
@@ -192,13 +219,12 @@ impl Worker {
         }
         let times = [self.core.timers.next(), self.shortage.until()];
         let next = times.into_iter().flatten().min()?;
-        let wait = next.saturating_sub(self.millis(Instant::now()));
-        Some(Duration::from_millis(wait.min(LONGEST)))
+        let wait = next.saturating_sub(self.micros(Instant::now()));
+        Some(Duration::from_micros(wait).min(LONGEST))
     }
 
-    fn millis(&self, at: Instant) -> u64 {
-        let time = at.saturating_duration_since(self.epoch);
-        time.as_millis().try_into().unwrap_or(u64::MAX)
+    fn micros(&self, at: Instant) -> u64 {
+        micros(at.saturating_duration_since(self.epoch))
     }
 
     fn next_id(&mut self) -> SessionId {

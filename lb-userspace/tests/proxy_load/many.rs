@@ -31,7 +31,7 @@ const SESSIONS: u64 = 9_000;
 const OPENING: usize = 512;
 const GB: u64 = 1_000_000_000;
 /// What a direction keeps at most while its receiver takes nothing, in kB.
-const STUCK: u64 = 256;
+const STUCK: u64 = 512;
 
 /// How far all sides are.
 #[derive(Default)]

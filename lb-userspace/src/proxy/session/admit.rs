@@ -36,14 +36,14 @@ impl Session {
     pub(super) fn read_header(&mut self, core: &mut Core) -> Result<bool, End> {
         let origin = self.origin.get_or_insert_default();
         while self.client.readable {
-            let step = core.buffer.get_mut(..STEP).unwrap_or_default();
+            let step = core.scratch.room().get_mut(..STEP).unwrap_or_default();
             let read = match self.client.read(step) {
                 Ok(Some(0)) => return Err(End::BadHeader),
                 Ok(Some(read)) => read,
                 Ok(None) => break,
                 Err(_) => return Err(End::ClientReset),
             };
-            origin.bytes.extend_from_slice(core.buffer.get(..read).unwrap_or_default());
+            origin.bytes.extend_from_slice(core.scratch.room().get(..read).unwrap_or_default());
             let Some(received) = header::read(&origin.bytes).map_err(|_| End::BadHeader)? else {
                 continue;
             };

@@ -1,8 +1,8 @@
-//! When a session has waited for long enough, in milliseconds of its worker's clock.
+//! When a session has waited for long enough, in microseconds of its worker's clock.
 
 use rustix::io::Errno;
 
-use super::{Core, End, Next, Session, connect::millis};
+use super::{Core, End, Next, Session, connect::micros};
 use crate::proxy::table::Stage;
 
 impl Session {
@@ -47,7 +47,7 @@ impl Session {
     fn due(&self, core: &Core) -> (u64, End) {
         let settings = self.proxy.settings();
         let times = &settings.timeouts;
-        let after = |begin: u64, time| begin.saturating_add(millis(time));
+        let after = |begin: u64, time| begin.saturating_add(micros(time));
         let stage = match self.stage {
             Stage::Header => {
                 let time = settings.accept_proxy.as_ref().map_or(times.connect, |it| it.timeout);

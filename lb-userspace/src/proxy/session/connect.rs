@@ -38,7 +38,7 @@ impl Session {
             match self.proxy.pool.seek(wish)? {
                 Sought::Wait(time, end) => {
                     self.patience = end;
-                    self.until = core.now.saturating_add(millis(time));
+                    self.until = core.now.saturating_add(micros(time));
                     self.enter(Stage::Waiting, core);
                     return Ok(Next::Wait);
                 }
@@ -57,7 +57,7 @@ impl Session {
         member: Arc<Member>,
         core: &mut Core,
     ) -> Result<Next, End> {
-        let waited = Duration::from_millis(core.now - self.since);
+        let waited = Duration::from_micros(core.now - self.since);
         for counters in [&member.counters, &self.proxy.counters] {
             counters.queued.add(1);
             counters.queue_time.add_time(waited);
@@ -139,7 +139,10 @@ impl Session {
             return Ok(Next::Wait);
         }
         match backend.stream.outcome() {
-            Ok(()) => self.connected(core),
+            Ok(()) => {
+                self.connected(core);
+                Ok(Next::Turn)
+            }
             Err(error) => {
                 self.connect_failed(error, core)?;
                 self.seek(core)
@@ -147,10 +150,10 @@ impl Session {
         }
     }
 
-    fn connected(&mut self, core: &mut Core) -> Result<Next, End> {
+    fn connected(&mut self, core: &mut Core) {
         if let Some(member) = &self.member {
             self.proxy.pool.succeeded(member);
-            let time = Duration::from_millis(core.now - self.since);
+            let time = Duration::from_micros(core.now - self.since);
             for counters in [&member.counters, &self.proxy.counters] {
                 counters.connected.add(1);
                 counters.connect_time.add_time(time);
@@ -161,7 +164,6 @@ impl Session {
         }
         self.tried = Vec::new();
         self.enter(Stage::Open, core);
-        self.relay(core)
     }
 
     /// The backend cannot be connected to: another one is sought, as often as that is allowed.
@@ -196,6 +198,6 @@ fn errno(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::INVAL)
 }
 
-pub(super) fn millis(time: Duration) -> u64 {
-    time.as_millis().try_into().unwrap_or(u64::MAX)
+pub(in crate::proxy) fn micros(time: Duration) -> u64 {
+    time.as_micros().try_into().unwrap_or(u64::MAX)
 }

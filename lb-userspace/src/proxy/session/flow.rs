@@ -1,30 +1,38 @@
 //! The bytes between client and backend, until both have ended.
 
 use super::{Core, End, Next, Session};
-use crate::proxy::{relay::Broken, table::Stage};
+use crate::proxy::table::Stage;
 
 impl Session {
-    /// Moves what can be moved, and passes on what has ended.
-    pub(super) fn relay(&mut self, core: &mut Core) -> Result<Next, End> {
+    /// The first half of a turn: reads what has come. What a backend has said goes before the news that it
+    /// is gone.
+    pub(in crate::proxy) fn fetch(&mut self, core: &mut Core) -> Result<Next, End> {
         let Self { client, backend, inward, outward, .. } = self;
         let Some(backend) = backend else { return Ok(Next::Wait) };
-        let buffer = &mut core.buffer;
-        let there = inward.advance(client, backend, buffer).map_err(|broken| match broken {
-            Broken::Sender => End::ClientReset,
-            Broken::Receiver => End::BackendReset,
-        })?;
-        let back = outward.advance(backend, client, buffer).map_err(|broken| match broken {
-            Broken::Sender => End::BackendReset,
-            Broken::Receiver => End::ClientReset,
-        })?;
-        if there.read || back.sent {
-            self.client_moved = core.now;
-        }
-        if back.read || there.sent {
+        let scratch = &mut core.scratch;
+        if outward.fetch(backend, scratch).map_err(|_| End::BackendReset)? {
             self.backend_moved = core.now;
         }
+        if inward.fetch(client, scratch).map_err(|_| End::ClientReset)? {
+            self.client_moved = core.now;
+        }
+        Ok(Next::Wait)
+    }
+
+    /// The second half: sends it, and passes on what has ended.
+    pub(in crate::proxy) fn relay(&mut self, core: &mut Core) -> Result<Next, End> {
+        let Self { client, backend, inward, outward, .. } = self;
+        let Some(backend) = backend else { return Ok(Next::Wait) };
+        let scratch = &core.scratch;
+        if outward.pass_on(client, scratch).map_err(|_| End::ClientReset)? {
+            self.client_moved = core.now;
+        }
+        if inward.pass_on(backend, scratch).map_err(|_| End::BackendReset)? {
+            self.backend_moved = core.now;
+        }
+        let again = inward.has_more(client) || outward.has_more(backend);
         self.pass_ends_on(core)?;
-        Ok(if there.again || back.again { Next::Turn } else { Next::Wait })
+        Ok(if again { Next::Turn } else { Next::Wait })
     }
 
     /// Tells a side that the other one has ended, once it has all.

@@ -65,7 +65,7 @@ impl Worker {
     }
 
     fn drain(&mut self, deadline: Instant) {
-        self.core.deadline = Some(self.millis(deadline));
+        self.core.deadline = Some(self.micros(deadline));
         self.unlisten(|_| true);
         self.retime(|_| true);
     }

@@ -15,7 +15,7 @@ use super::machines::{BULK, ECHO, Machines, PROXY, SERVER, wait_for};
 const THREADS: usize = 2;
 /// The sessions that HAProxy is to take: more than any scenario has, with two descriptors each.
 const MAXCONN: u32 = 9_500;
-/// What the tuned HAProxy reads at once: as much as lb.
+/// What the tuned HAProxy reads at once.
 const BUFSIZE: u32 = 262_144;
 /// Where Debian's `libnginx-mod-stream` puts it.
 const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
@@ -28,7 +28,7 @@ pub(super) enum Subject {
     Lb,
     /// With the buffers that it has by default.
     Haproxy,
-    /// With buffers as large as those of lb.
+    /// With large buffers.
     HaproxyTuned,
     Nginx,
 }
