@@ -89,6 +89,13 @@ fn drain_and_restart(site: &Site, node: &mut Node<'_>, flow: &Flow<'_>) {
     let failures = flow.failures();
     node.restart().unwrap();
     flow.passes("the daemon is back", 2, 1);
+    super::soon("shares are by roles", || {
+        let backends = node.backends().map_err(|error| error.to_string())?;
+        let shares = ["write", "read"].map(|name| -> Vec<f64> {
+            backends.iter().filter(|it| it.service == name).map(|it| it.share).collect()
+        });
+        if shares == [[0.0, 1.0], [1.0, 0.0]] { Ok(()) } else { Err(format!("{shares:?}")) }
+    });
     let _: PathBuf = site.write_config(&config(site, 1)).unwrap();
     let before = forwarders(site);
     let _: String = node.order(&["reload"]).unwrap();

@@ -132,19 +132,26 @@ pub(super) async fn backends(
     if let Some(service) = service {
         backends.retain(|backend| backend.service == service);
         if backends.is_empty() {
-            make_sure_of(service, &client.services().await?)?;
+            make_sure_of(service, client).await?;
         }
     }
     output.show(&backends, |backends| backend_table(backends, output.colour))
 }
 
-fn make_sure_of(service: &str, services: &[Service]) -> Result<(), Error> {
-    if services.iter().any(|known| known.name == service) {
+async fn make_sure_of(name: &str, client: &Client) -> Result<(), Error> {
+    let services = client.services().await?.into_iter().map(|it| it.name);
+    let proxies: Vec<_> = client.proxies().await?.into_iter().map(|it| it.name).collect();
+    let (kinds, those) = if proxies.is_empty() {
+        ("service", "services")
+    } else {
+        ("service or proxy", "services and proxies")
+    };
+    let known: Vec<_> = services.chain(proxies).collect();
+    if known.iter().any(|it| it == name) {
         return Ok(());
     }
-    let known: Vec<_> = services.iter().map(|known| known.name.as_str()).collect();
     let known = known.join(", ");
-    Err(Error::NotFound(format!("there is no service `{service}`; the services are: {known}")))
+    Err(Error::NotFound(format!("there is no {kinds} `{name}`; the {those} are: {known}")))
 }
 
 fn backend_table(backends: &[Backend], colour: bool) -> String {

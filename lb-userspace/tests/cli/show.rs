@@ -151,8 +151,11 @@ app      web3     10.0.1.13:8080       1   0.0%  ready  down    unresolved      
     let backends: Vec<Backend> = json(&daemon, &["backend", "list"]);
     assert_eq!(backends.len(), 12);
     let (code, _, stderr) = run(&daemon.socket(), &["backend", "list", "--service", "wbe"]);
-    let expected = "lb: there is no service `wbe`; the services are: web, web6, app, app6\n";
+    let expected = "lb: there is no service or proxy `wbe`; the services and proxies are: \
+                    web, web6, app, app6, db-write\n";
     assert_eq!((code, stderr.as_str()), (1, expected));
+    let none: Vec<Backend> = json(&daemon, &["backend", "list", "--service", "db-write"]);
+    assert_eq!(none, [], "a proxy that has none is no mistake");
 }
 
 #[test]

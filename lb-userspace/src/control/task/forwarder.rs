@@ -26,19 +26,24 @@ impl<D: Dataplane + Counters> Task<D> {
         Ok(proxies)
     }
 
-    /// The backends of services and proxies, with what the forwarder knows of drains.
+    /// The backends of services and proxies, with what the forwarder knows of drains, and of who may serve.
     pub(super) fn backends(&self) -> Result<Vec<Backend>, Rejection> {
         let mut backends = self.state.backends().map_err(failed)?;
         let Some(holdings) = self.forwarder.view() else { return Ok(backends) };
         for backend in backends.iter_mut().filter(|it| it.proxy) {
             let report = holdings.proxies.get(&backend.service).and_then(|it| it.report.as_ref());
             let seen = report.and_then(|it| it.backends.iter().find(|it| it.name == backend.name));
-            if let (Some(drain), Some(seen)) = (&mut backend.drain, seen) {
+            let Some(seen) = seen else { continue };
+            if let Some(drain) = &mut backend.drain {
                 drain.connections = seen.totals.sessions;
                 // It may not have heard of the drain yet.
                 drain.silent_seconds = u32::from(seen.open);
             }
+            if !seen.open {
+                backend.share = 0.0;
+            }
         }
+        spread(&mut backends);
         Ok(backends)
     }
 
@@ -51,6 +56,19 @@ impl<D: Dataplane + Counters> Task<D> {
                     problems.into_iter().map(move |problem| format!("proxy {name}: {problem}"))
                 })
                 .collect(),
+        }
+    }
+}
+
+/// What one backend of a proxy does not get, the others do.
+fn spread(backends: &mut [Backend]) {
+    let of_one = |one: &Backend, other: &Backend| one.service == other.service;
+    for pool in backends.chunk_by_mut(of_one).filter(|it| it.iter().all(|it| it.proxy)) {
+        let sum: f64 = pool.iter().map(|it| it.share).sum();
+        if sum > 0.0 {
+            for backend in pool {
+                backend.share /= sum;
+            }
         }
     }
 }
