@@ -82,7 +82,8 @@ impl Content<'_> {
         }
         for (file, place) in &self.files {
             add(&root, file, place)?;
-            if place.starts_with("bin/") {
+            // Object files of the BPF target are data: their debug information is what they are loaded by.
+            if place.starts_with("bin/") && !place.ends_with(".o") {
                 // A guest has little memory, and holds all of this twice while it starts.
                 let _ = exec::output(Command::new("strip").arg("-g").arg(root.join(place)))?;
             }
