@@ -20,6 +20,8 @@ pub(super) struct Side {
     pub(super) readable: bool,
     pub(super) writable: bool,
     pub(super) peer: Peer,
+    /// What reading has met behind bytes that had to be passed on first.
+    broken: Option<Errno>,
 }
 
 /// What epoll has said of a side's peer. What it means is found by reading, behind the bytes.
@@ -35,7 +37,7 @@ pub(super) enum Peer {
 
 impl Side {
     pub(super) fn new(stream: Stream, writable: bool) -> Self {
-        Self { stream, readable: false, writable, peer: Peer::There }
+        Self { stream, readable: false, writable, peer: Peer::There, broken: None }
     }
 
     /// Notes what an edge says.
@@ -57,6 +59,9 @@ impl Side {
 
     /// Reads what there is; `None`: nothing. 0: the peer has ended.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Errno> {
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
         match self.stream.read(buffer) {
             Ok(read) => {
                 self.readable = self.has_gone() || read == buffer.len();
@@ -70,9 +75,9 @@ impl Side {
         }
     }
 
-    /// Sends what is taken. Gives how much that was.
-    fn send(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
-        match self.stream.send(bytes) {
+    /// Sends what is taken, to be followed by the end if these are the last bytes. Gives how much that was.
+    fn send(&mut self, bytes: &[u8], are_last: bool) -> Result<usize, Errno> {
+        match self.stream.send(bytes, are_last) {
             Ok(sent) => {
                 self.writable = sent == bytes.len();
                 Ok(sent)
@@ -130,14 +135,29 @@ impl Way {
 
     /// The first half of a turn: reads, unless the receiver has not taken all yet. Gives whether anything came.
     pub(super) fn fetch(&mut self, from: &mut Side, scratch: &mut Scratch) -> Result<bool, Errno> {
-        if !self.has_more(from) || scratch.is_full() {
-            return Ok(false);
+        let mut came = false;
+        while self.has_more(from) && !scratch.is_full() {
+            let read = match from.read(scratch.room()) {
+                Ok(Some(read)) => read,
+                Ok(None) => break,
+                Err(error) if came => {
+                    // Behind the bytes.
+                    from.broken = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            let kept = scratch.keep(read);
+            self.fetched = if came { self.fetched.start..kept.end } else { kept };
+            self.bytes += read as u64;
+            self.ended = read == 0;
+            came = true;
+            // An end that is known of comes along with the last bytes.
+            if !from.has_gone() {
+                break;
+            }
         }
-        let Some(read) = from.read(scratch.room())? else { return Ok(false) };
-        self.fetched = scratch.keep(read);
-        self.bytes += read as u64;
-        self.ended = read == 0;
-        Ok(true)
+        Ok(came)
     }
 
     /// The second half: sends what was read, or was left over. Gives whether anything went.
@@ -146,7 +166,7 @@ impl Way {
         if bytes.is_empty() {
             return self.flush(to);
         }
-        let sent = to.send(bytes)?;
+        let sent = to.send(bytes, self.ended)?;
         self.rest.extend_from_slice(bytes.get(sent..).unwrap_or_default());
         Ok(sent > 0)
     }
@@ -156,7 +176,7 @@ impl Way {
         if self.rest.is_empty() || !to.writable {
             return Ok(false);
         }
-        let sent = to.send(self.rest.get(self.sent..).unwrap_or_default())?;
+        let sent = to.send(self.rest.get(self.sent..).unwrap_or_default(), self.ended)?;
         self.sent += sent;
         if self.sent == self.rest.len() {
             (self.rest, self.sent) = (Vec::new(), 0);

@@ -34,9 +34,11 @@ impl Stream {
         retry(|| rustix::net::recv(&self.0, &mut *buffer, RecvFlags::empty()).map(|(read, _)| read))
     }
 
-    /// Sends as much as the kernel takes.
-    pub(super) fn send(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        retry(|| rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL))
+    /// Sends as much as the kernel takes. If its end follows at once, the last packet waits for that, so that
+    /// one packet says both.
+    pub(super) fn send(&self, bytes: &[u8], end_follows: bool) -> Result<usize, Errno> {
+        let more = if end_follows { SendFlags::MORE } else { SendFlags::empty() };
+        retry(|| rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL | more))
     }
 
     /// Ends the own direction.

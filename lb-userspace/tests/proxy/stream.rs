@@ -9,7 +9,7 @@ use std::{
 
 use lb_userspace::{config::proxy::Place, proxy::End};
 
-use crate::site::{Site, assert_reset, reset, serve, until};
+use crate::site::{Site, assert_reset, read, reset, serve, until};
 
 const LENGTH: usize = 8 << 20;
 
@@ -135,6 +135,25 @@ fn a_reset_of_the_backend_is_one_for_the_client() {
     client.write_all(b"x").unwrap();
     assert_reset(&mut client);
     site.expect_ends(End::BackendReset, 1);
+}
+
+#[test]
+fn a_reset_comes_behind_the_bytes_before_it() {
+    let backend = serve(|mut client| {
+        let _word = client.read(&mut [0; 8])?;
+        client.write_all(b"a part")?;
+        reset(client);
+        Ok(())
+    });
+    let site = Site::new(&[backend], |_| {});
+    // Sometimes both are there when the first is read.
+    for round in 1..=100 {
+        let mut client = site.connect();
+        client.write_all(b"x").unwrap();
+        assert_eq!(read(&mut client, 6), "a part");
+        assert_reset(&mut client);
+        site.expect_ends(End::BackendReset, round);
+    }
 }
 
 #[test]
