@@ -82,8 +82,7 @@ impl Content<'_> {
         }
         for (file, place) in &self.files {
             add(&root, file, place)?;
-            // Object files of the BPF target are data: their debug information is what they are loaded by.
-            if place.starts_with("bin/") && !place.ends_with(".o") {
+            if is_program(place) {
                 // A guest has little memory, and holds all of this twice while it starts.
                 let _ = exec::output(Command::new("strip").arg("-g").arg(root.join(place)))?;
             }
@@ -133,6 +132,11 @@ fn add(root: &Path, file: &Path, place: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a file can do without its debug information. What an eBPF object defines its maps by is there.
+fn is_program(place: &str) -> bool {
+    place.starts_with("bin/") && Path::new(place).extension().is_none()
 }
 
 /// The modules with all that they need, and their index.
@@ -189,6 +193,12 @@ fn pack(root: &Path, image: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_programs_lose_their_debug_information() {
+        assert!(is_program("bin/lb"));
+        assert!(!is_program("bin/lb-driver.o") && !is_program("etc/lb.toml"));
+    }
 
     #[test]
     fn modules_bring_what_they_need() {
