@@ -16,6 +16,9 @@ use crate::{
     workspace,
 };
 
+/// Set where packages that are in the way of others may be removed, as on a machine that CI throws away.
+const MAY_REMOVE: &str = "LB_SETUP_MAY_REMOVE";
+
 /// The machine, as far as installing goes.
 pub(crate) struct Host {
     root: bool,
@@ -71,23 +74,15 @@ impl Host {
         progress::say(&format!(
             "xtask: installing {list} (the first time, this takes a minute or two)"
         ));
-        let bar = Progress::new("installing", 100);
-        exec::heard(
-            Command::new("apt-get")
-                .env("DEBIAN_FRONTEND", "noninteractive")
-                // Nothing that somebody chose to have is removed for a package that conflicts.
-                .args(["install", "-y", "-qq", "--no-install-recommends", "--no-remove"])
-                .args(packages)
-                .args(["-o", "APT::Status-Fd=1"])
-                .stdin(Stdio::null()),
-            Stream::Output,
-            // Errors come by the other stream.
-            |line| {
-                if let Some((percent, doing)) = status(line) {
-                    bar.at(percent, 100, doing);
-                }
-            },
-        )?;
+        // Nothing that somebody chose to have is removed for a package that conflicts.
+        if let Err(error) = apt_install(packages, &["--no-remove"]) {
+            if std::env::var_os(MAY_REMOVE).is_none() {
+                return Err(error.context(format!(
+                    "if packages that conflict may be removed, set {MAY_REMOVE}=1"
+                )));
+            }
+            apt_install(packages, &[])?;
+        }
         if packages.iter().any(|package| package.starts_with("nginx")) {
             keep_nginx_off();
         }
@@ -111,6 +106,26 @@ impl Host {
             progress::say(&format!("xtask: {error:#}; going on with the lists of before"));
         }
     }
+}
+
+fn apt_install(packages: &[String], options: &[&str]) -> Result<()> {
+    let bar = Progress::new("installing", 100);
+    exec::heard(
+        Command::new("apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(options)
+            .args(packages)
+            .args(["-o", "APT::Status-Fd=1"])
+            .stdin(Stdio::null()),
+        Stream::Output,
+        // Errors come by the other stream.
+        |line| {
+            if let Some((percent, doing)) = status(line) {
+                bar.at(percent, 100, doing);
+            }
+        },
+    )
 }
 
 /// How far apt is, from a line of its status: `pmstatus:PACKAGE:PERCENT:DOING`, and `dlstatus` while
