@@ -173,6 +173,7 @@ fn without_descriptors_clients_wait_and_the_log_says_why() {
     }
     let report = host.settle();
     assert_eq!((done, report.ended(&["client_reset"])), (600, 600));
+    assert_eq!(report.number("/backend/sessions_total"), 600, "each counts once");
     let log = host.log();
     assert!(log.contains("no file descriptors are left"), "{log}");
     assert!(log.lines().count() <= 2, "each thread says it once a minute at most: {log}");

@@ -73,7 +73,7 @@ impl Host {
         host
     }
 
-    /// What it says of its proxy: `load`, `waiting`, `totals` and `ends`.
+    /// What it says of its proxy: `load`, `waiting`, `totals`, `ends`, and the totals of its `backend`.
     pub(crate) fn report(&mut self) -> Report {
         self.input.as_mut().unwrap().write_all(b"\n").unwrap();
         loop {
@@ -162,8 +162,14 @@ fn in_a_process_of_its_own() {
         let ends = report.ends.iter().map(|(end, count)| (end.label().to_owned(), json!(count)));
         let ends = Value::Object(ends.collect());
         let (load, waiting) = (engine.load(), report.waiting);
-        let said =
-            json!({ "load": load, "waiting": waiting, "totals": report.totals, "ends": ends });
+        let backend = report.backends.first().map(|it| &it.totals);
+        let said = json!({
+            "load": load,
+            "waiting": waiting,
+            "totals": report.totals,
+            "backend": backend,
+            "ends": ends,
+        });
         println!("{REPORT}{said}");
     }
 }

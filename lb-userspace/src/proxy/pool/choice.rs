@@ -61,7 +61,6 @@ impl Inner {
                 };
                 if entry.member.counters.sessions.enter(entry.limit) {
                     entry.member.counters.sessions.mark();
-                    entry.member.counters.sessions_total.add(1);
                     return Pick::Found(Arc::clone(&entry.member));
                 }
                 candidate.weight = 0;

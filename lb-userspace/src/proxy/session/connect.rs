@@ -72,7 +72,11 @@ impl Session {
     /// Begins to connect to a backend that counts the session.
     fn connect(&mut self, member: Arc<Member>, core: &mut Core) -> Result<Attempt, End> {
         let attempt = stream::connect(&member.place, &self.proxy.settings().sockets);
-        self.member = Some(member);
+        let total = &self.member.insert(member).counters.sessions_total;
+        // One that found no descriptor comes again.
+        if !attempt.as_ref().is_err_and(|error| is_exhausted(errno(error))) {
+            total.add(1);
+        }
         self.enter(Stage::Connecting, core);
         let error = match attempt {
             Ok((stream, done)) => {
