@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, channel::mpsc::UnboundedReceiver};
 use rtnetlink::{
-    MulticastGroup, packet_core::NetlinkMessage, packet_route::RouteNetlinkMessage, sys::SocketAddr,
+    MulticastGroup,
+    packet_core::{NetlinkMessage, NetlinkPayload},
+    packet_route::RouteNetlinkMessage,
+    sys::SocketAddr,
 };
 use tokio::{
     sync::watch,
@@ -15,6 +18,7 @@ use tokio::{
 pub use super::requests::Error;
 use super::{
     Topology,
+    dump::Dump,
     keep::{Keep, kept},
     requests::Requests,
 };
@@ -124,6 +128,7 @@ impl Watcher {
                 _ = resync.tick() => Some(()),
                 () = Keeping::changed(&mut self.keeping) => Some(()),
                 first = self.notifications.next() => match first {
+                    Some((news, _)) if is_known(&news, &self.publisher.borrow()) => continue,
                     Some(_) => end_of_burst(&mut self.notifications).await,
                     None => None,
                 },
@@ -167,6 +172,18 @@ impl Watcher {
     }
 }
 
+/// Whether the kernel only says again how a neighbour is reached, as it does whenever it has asked whether that is
+/// still there. Who keeps the neighbour is looked at with the next dump.
+fn is_known(news: &NetlinkMessage<RouteNetlinkMessage>, topology: &Topology) -> bool {
+    let NetlinkPayload::InnerMessage(message @ RouteNetlinkMessage::NewNeighbour(_)) =
+        &news.payload
+    else {
+        return false;
+    };
+    let told = Dump::new(vec![message.clone()]).topology.neighbours;
+    !told.is_empty() && told.iter().all(|(key, mac)| topology.neighbours.get(key) == Some(mac))
+}
+
 /// `None` if the notifications have ended.
 async fn end_of_burst(notifications: &mut (impl Stream + Unpin)) -> Option<()> {
     let latest = Instant::now() + PATIENCE;
@@ -182,6 +199,11 @@ async fn end_of_burst(notifications: &mut (impl Stream + Unpin)) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use futures::stream;
+    use lb_common::addr::Mac;
+    use rtnetlink::packet_route::{
+        link::LinkMessage,
+        neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
+    };
     use tokio::time::sleep;
 
     use super::*;
@@ -203,5 +225,33 @@ mod tests {
         assert_eq!(wait_for(5).await, QUIET + Duration::from_millis(20));
         assert_eq!(wait_for(1000).await, PATIENCE);
         assert_eq!(end_of_burst(&mut stream::empty::<()>()).await, None);
+    }
+
+    /// What the kernel says of a neighbour of link 2.
+    fn neighbour(state: NeighbourState, last: u8, mac: Option<u8>) -> NeighbourMessage {
+        let mut message = NeighbourMessage::default();
+        (message.header.ifindex, message.header.state) = (2, state);
+        let address = NeighbourAddress::Inet([10, 0, 0, last].into());
+        let mac = mac.map(|mac| NeighbourAttribute::LinkLayerAddress(vec![mac; 6]));
+        message.attributes =
+            [NeighbourAttribute::Destination(address)].into_iter().chain(mac).collect();
+        message
+    }
+
+    #[test]
+    fn a_neighbour_that_is_reached_as_before_is_no_news() {
+        use RouteNetlinkMessage::{DelNeighbour, NewNeighbour};
+        let neighbours = [((2, [10, 0, 0, 1].into()), Mac([1; 6]))].into();
+        let topology = Topology { neighbours, ..Topology::default() };
+        let is_known = |message: RouteNetlinkMessage| is_known(&message.into(), &topology);
+        for state in [NeighbourState::Reachable, NeighbourState::Stale, NeighbourState::Probe] {
+            assert!(is_known(NewNeighbour(neighbour(state, 1, Some(1)))));
+            assert!(!is_known(NewNeighbour(neighbour(state, 1, Some(2)))), "another MAC");
+            assert!(!is_known(NewNeighbour(neighbour(state, 2, Some(1)))), "another neighbour");
+            assert!(!is_known(DelNeighbour(neighbour(state, 1, Some(1)))));
+        }
+        assert!(!is_known(NewNeighbour(neighbour(NeighbourState::Failed, 1, None))));
+        assert!(!is_known(NewNeighbour(neighbour(NeighbourState::Failed, 1, Some(1)))));
+        assert!(!is_known(RouteNetlinkMessage::NewLink(LinkMessage::default())));
     }
 }
