@@ -93,6 +93,9 @@ fn lb_up(plan: &Plan) -> String {
     )
 }
 
+/// The slots of a ring: as many as IPVS's `mh` has in Debian's kernels (`CONFIG_IP_VS_MH_TAB_INDEX=12`).
+const RING: u32 = 4093;
+
 /// A service a mode.
 fn configuration(plan: &Plan) -> String {
     let node = format!(
@@ -107,7 +110,7 @@ fn configuration(plan: &Plan) -> String {
         let mode = name.trim_start_matches("lb-");
         format!(
             "[[service]]\nname = \"{mode}\"\nvip = \"{vip}\"\nprotocol = \"udp\"\nport = {PORT}\n\
-             forward = \"{mode}\"\nbackend = [{backends}]\n"
+             forward = \"{mode}\"\nring_size = {RING}\nbackend = [{backends}]\n"
         )
     };
     std::iter::once(node).chain(LB.map(service)).collect()
