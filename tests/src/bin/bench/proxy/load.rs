@@ -44,10 +44,10 @@ pub(super) fn measure(
     let count = f64::from(u32::try_from(times.len())?);
     let at = |percent| percentile(&times, percent).context("nothing was answered");
     let (half, most) = (at(50)?, at(99)?);
-    let rate = (Metric::Rate, count / seconds);
+    let (rate, cpu) = ((Metric::Rate, count / seconds), (Metric::CpuPer1000, cpu * 1000.0 / count));
     Ok(match manner {
-        Manner::Kept => vec![rate, (Metric::P50, half), (Metric::P99, most)],
-        Manner::Fresh => vec![rate, (Metric::CpuPer1000, cpu * 1000.0 / count)],
+        Manner::Kept => vec![rate, (Metric::P50, half), (Metric::P99, most), cpu],
+        Manner::Fresh => vec![rate, cpu],
     })
 }
 

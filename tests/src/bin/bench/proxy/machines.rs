@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use lb_tests::{
     cleanup::{self, Folder},
     netns::{End, Netns, veth},
@@ -42,12 +42,18 @@ pub(super) struct Machines {
 }
 
 impl Machines {
-    /// Makes them and joins them. The links' offloads are those that the kernel gives them.
-    pub(super) fn build() -> Result<Self> {
+    /// Makes them and joins them. The links' offloads are those that the kernel gives them; TCP's congestion
+    /// control is this one.
+    pub(super) fn build(congestion_control: &str) -> Result<Self> {
         let prefix = cleanup::test_prefix(0);
         let folder = Folder::create(&prefix)?;
         let netns = |name: &str| Netns::create(format!("{prefix}-{name}"));
         let (client, proxy, server) = (netns("client")?, netns("proxy")?, netns("server")?);
+        for machine in [&client, &proxy, &server] {
+            machine
+                .sysctl("net/ipv4/tcp_congestion_control", congestion_control)
+                .context("see the sysctl net.ipv4.tcp_available_congestion_control")?;
+        }
         veth(End { netns: &client, name: "eth0" }, End { netns: &proxy, name: "eth0" })?;
         veth(End { netns: &proxy, name: "eth1" }, End { netns: &server, name: "eth0" })?;
         client.ip("addr add 10.1.0.2/24 dev eth0")?;

@@ -36,6 +36,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
+    /// TCP's congestion control on all machines, whatever the host has
+    #[arg(long, value_name = "NAME", default_value = "cubic")]
+    congestion_control: String,
     /// Only this scenario; may be given several times
     #[arg(long, value_name = "SCENARIO")]
     only: Vec<Scenario>,
@@ -76,7 +79,7 @@ fn measure(options: &Options) -> Result<Results> {
             for subject in turns {
                 let (what, who) = (scenario.as_str(), subject.as_str());
                 eprintln!("progress {done}/{all} round {round}: {what}, {who}");
-                let figures = scenario.measure(subject, length);
+                let figures = scenario.measure(subject, length, &options.congestion_control);
                 let figures = figures.with_context(|| format!("round {round}, {what}, {who}"))?;
                 results.note(scenario, subject, figures);
                 done += 1;

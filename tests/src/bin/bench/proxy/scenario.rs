@@ -42,7 +42,7 @@ pub(super) enum Metric {
     P50,
     /// The time that 99 of 100 did not exceed, in µs.
     P99,
-    /// The seconds of CPUs for 1,000 connections.
+    /// The seconds of CPUs for 1,000 requests or connections.
     CpuPer1000,
     /// Resident memory.
     BytesPerSession,
@@ -64,9 +64,14 @@ impl Scenario {
         }
     }
 
-    /// One turn of a subject, on machines of its own.
-    pub(super) fn measure(self, subject: Subject, length: Duration) -> Result<Figures> {
-        let machines = Machines::build()?;
+    /// One turn of a subject, on machines of its own with this congestion control.
+    pub(super) fn measure(
+        self,
+        subject: Subject,
+        length: Duration,
+        congestion_control: &str,
+    ) -> Result<Figures> {
+        let machines = Machines::build(congestion_control)?;
         match self {
             Self::Bulk1 => bulk::measure(&machines, subject, 1, length),
             Self::Bulk8 => bulk::measure(&machines, subject, 8, length),
