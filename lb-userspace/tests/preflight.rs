@@ -24,6 +24,7 @@ fn node(dir: &tempfile::TempDir, bpffs: &Path) -> Node {
         probe_aliases: Vec::new(),
         watchdog: None,
         proxy_threads: None,
+        proxy_busy_poll: std::time::Duration::ZERO,
         proxy_drain: std::time::Duration::ZERO,
     }
 }

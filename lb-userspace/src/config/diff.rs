@@ -27,6 +27,8 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Difference> {
         config.node.proxy_threads.map_or_else(|| "one per CPU".into(), |it| it.to_string())
     };
     found.extend(changed("node.proxy_threads", threads(old), threads(new)));
+    let busy_poll = |config: &Config| span(config.node.proxy_busy_poll);
+    found.extend(changed("node.proxy_busy_poll", busy_poll(old), busy_poll(new)));
     let drain = |config: &Config| span(config.node.proxy_drain);
     found.extend(changed("node.proxy_drain", drain(old), drain(new)));
     let sources = |config: &Config| prefixes(&config.node.tunnel_source);

@@ -27,6 +27,9 @@ pub struct Node {
     pub watchdog: Option<Duration>,
     /// The threads of the forwarders; one for each CPU that the process may use if `None`.
     pub proxy_threads: Option<u32>,
+    /// How long a thread of the forwarders looks for events before it sleeps, where they often come as soon;
+    /// 0: not at all.
+    pub proxy_busy_poll: Duration,
     /// How long the sessions of a forwarder that is replaced or ended may go on.
     pub proxy_drain: Duration,
 }
@@ -43,6 +46,7 @@ impl std::fmt::Debug for Node {
             probe_aliases,
             watchdog,
             proxy_threads,
+            proxy_busy_poll,
             proxy_drain,
         } = self;
         f.debug_struct("Node")
@@ -54,6 +58,7 @@ impl std::fmt::Debug for Node {
             .field("probe_aliases", probe_aliases)
             .field("watchdog", watchdog)
             .field("proxy_threads", proxy_threads)
+            .field("proxy_busy_poll", proxy_busy_poll)
             .field("proxy_drain", proxy_drain)
             .finish_non_exhaustive()
     }

@@ -39,6 +39,7 @@ const NODE: &[&str] = &[
     "probe_aliases",
     "watchdog",
     "proxy_threads",
+    "proxy_busy_poll",
     "proxy_drain",
 ];
 const LIMITS: &[&str] = &["services", "backends", "slots", "routes", "denied", "flows", "pending"];
@@ -167,6 +168,7 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
         probe_aliases: with_defaults(Vec::new()),
         watchdog: None,
         proxy_threads: None,
+        proxy_busy_poll: Duration::from_micros(50),
         proxy_drain: Duration::from_secs(600),
     };
     let Ok(table) = root.table("node", NODE) else { return defaults };
@@ -192,6 +194,9 @@ fn node(root: &Table<'_>, warnings: &mut Vec<Problem>) -> Node {
         ),
         watchdog: table.optional("watchdog", value::duration).ok().flatten(),
         proxy_threads: table.optional("proxy_threads", value::count).ok().flatten(),
+        proxy_busy_poll: table
+            .or("proxy_busy_poll", defaults.proxy_busy_poll, value::duration)
+            .unwrap_or(defaults.proxy_busy_poll),
         proxy_drain: table
             .or("proxy_drain", defaults.proxy_drain, value::duration)
             .unwrap_or(defaults.proxy_drain),

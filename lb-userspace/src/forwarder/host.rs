@@ -74,6 +74,9 @@ impl Host {
             let threads = self.duties.threads.unwrap_or_else(cpus);
             self.engine = Some(Engine::start(threads, self.duties.seed)?);
         }
+        if let Some(engine) = &self.engine {
+            engine.set_busy_poll(self.duties.busy_poll);
+        }
         let pools: Vec<_> = self.duties.proxies.iter().filter_map(pool).collect();
         self.views.retain(|name, _| pools.iter().any(|it| it.proxy == *name));
         self.monitors.configure(pools);

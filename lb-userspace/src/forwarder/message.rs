@@ -28,6 +28,9 @@ pub struct Duties {
     pub seed: [u8; 16],
     /// The threads that forward; one for each CPU that the process may use if absent.
     pub threads: Option<usize>,
+    /// How long a thread looks for events before it sleeps.
+    #[serde(default)]
+    pub busy_poll: Duration,
     /// How long sessions may go on once no more are accepted.
     pub drain: Duration,
     /// The proxies.
@@ -36,9 +39,10 @@ pub struct Duties {
 
 impl std::fmt::Debug for Duties {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { seed: _, threads, drain, proxies } = self;
+        let Self { seed: _, threads, busy_poll, drain, proxies } = self;
         f.debug_struct("Duties")
             .field("threads", threads)
+            .field("busy_poll", busy_poll)
             .field("drain", drain)
             .field("proxies", proxies)
             .finish_non_exhaustive()

@@ -89,6 +89,7 @@ mod tests {
             probe_aliases: Vec::new(),
             watchdog: None,
             proxy_threads: None,
+            proxy_busy_poll: std::time::Duration::ZERO,
             proxy_drain: std::time::Duration::ZERO,
         }
     }

@@ -8,7 +8,7 @@ use std::{
     os::fd::OwnedFd,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use lb_common::hash::HashKey;
@@ -86,6 +86,12 @@ impl Engine {
             engine.threads.push(thread);
         }
         Ok(engine)
+    }
+
+    /// How long a thread looks for events before it sleeps, where they often come as soon; not at all, unless this
+    /// is called.
+    pub fn set_busy_poll(&self, limit: Duration) {
+        self.team.tell_all(|| Message::BusyPoll { limit });
     }
 
     /// Makes the proxies what the orders say, all of them: who is not ordered stops listening.

@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicU32, Ordering::Relaxed},
         mpsc::Sender,
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -36,6 +36,8 @@ pub(super) enum Message {
     Resume,
     /// A proxy's timeouts may have changed.
     Retime { proxy: Arc<Live> },
+    /// Look for events for so long, before sleeping.
+    BusyPoll { limit: Duration },
     /// End a backend's sessions. Those that are still connecting to it seek another one.
     Close { member: Arc<Member>, end: End },
     /// End a session; answered if it is there.

@@ -2,16 +2,19 @@
 
 mod accept;
 mod inbox;
+mod polling;
 
 use std::{
     io,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use mio::{Events, Poll, Token};
 use slab::Slab;
 
+use self::polling::Polling;
 use super::{
     End,
     listener::{Listener, Shortage},
@@ -34,6 +37,7 @@ const LISTENER: usize = 1 << (usize::BITS - 1);
 pub(super) struct Worker {
     poll: Poll,
     epoch: Instant,
+    polling: Polling,
     core: Core,
     sessions: Slab<Box<Session>>,
     listeners: Slab<Listener>,
@@ -82,6 +86,7 @@ impl Worker {
         Ok(Self {
             poll,
             epoch: Instant::now(),
+            polling: Polling::new(Duration::ZERO),
             core,
             sessions: Slab::new(),
             listeners: Slab::new(),
@@ -98,13 +103,13 @@ impl Worker {
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
         while !self.is_done() {
-            if let Err(error) = self.poll.poll(&mut events, self.timeout())
+            if let Err(error) = self.wait(&mut events)
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 tracing::error!(%error, "a proxy's worker cannot wait for events");
                 return;
             }
-            self.core.now = self.micros(Instant::now());
+            self.core.now = self.clock();
             for event in &events {
                 self.handle(event);
             }
@@ -117,6 +122,35 @@ impl Worker {
                 self.drive(key, Session::expired);
             }
             self.look_for_descriptors();
+        }
+    }
+
+    /// Waits for events, or until there is something to do without.
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let timeout = self.timeout();
+        if timeout == Some(Duration::ZERO) {
+            return self.poll.poll(events, timeout);
+        }
+        let begun = self.clock();
+        if !self.look(begun, events)? {
+            self.poll.poll(events, self.timeout())?;
+        }
+        self.polling.waited(self.clock() - begun);
+        Ok(())
+    }
+
+    /// Looks for events, if that is worth while. Gives whether there are some.
+    fn look(&mut self, begun: u64, events: &mut Events) -> io::Result<bool> {
+        let Some(mut look) = self.polling.begin(begun) else { return Ok(false) };
+        loop {
+            self.poll.poll(events, Some(Duration::ZERO))?;
+            if !events.is_empty() {
+                return Ok(true);
+            }
+            thread::yield_now();
+            if !self.polling.goes_on(&mut look, self.clock()) {
+                return Ok(false);
+            }
         }
     }
 
@@ -219,8 +253,12 @@ impl Worker {
         }
         let times = [self.core.timers.next(), self.shortage.until()];
         let next = times.into_iter().flatten().min()?;
-        let wait = next.saturating_sub(self.micros(Instant::now()));
+        let wait = next.saturating_sub(self.clock());
         Some(Duration::from_micros(wait).min(LONGEST))
+    }
+
+    fn clock(&self) -> u64 {
+        self.micros(Instant::now())
     }
 
     fn micros(&self, at: Instant) -> u64 {

@@ -105,7 +105,7 @@ fn files_are_checked() {
     let expected = format!(
         "{wrong}:3: node.sede: unknown key; did you mean `seed`? Known here: interfaces, mode, \
          runtime_dir, pin_dir, seed, tunnel_source, probe_aliases, watchdog, \
-         proxy_threads, proxy_drain"
+         proxy_threads, proxy_busy_poll, proxy_drain"
     );
     for arguments in [&["check", &wrong] as &[_], &["run", "--config", &wrong]] {
         assert_eq!(run(no_daemon(), arguments), (2, String::new(), format!("{expected}\n")));

@@ -66,6 +66,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.node.seed, DEFAULT_SEED);
     assert_eq!(config.node.tunnel_source, []);
     assert_eq!((config.node.proxy_threads, config.node.proxy_drain.as_secs()), (None, 600));
+    assert_eq!(config.node.proxy_busy_poll.as_micros(), 50);
     let defaults = [("240.0.0.0", 12), ("fd6c:6270:726f:6265::", 96)];
     let defaults = defaults.map(|(ip, length)| Prefix::new(ip.parse().expect("valid"), length));
     assert!(config.node.probe_aliases.iter().copied().map(Some).eq(defaults));

@@ -155,6 +155,7 @@ fn in_a_process_of_its_own() {
     let order = |settings: Proxy| Order { settings, states: BTreeMap::new(), hold: None };
     let orders: Vec<Order> = proxies.into_iter().map(order).collect();
     let mut engine = Engine::start(2, node.seed).unwrap();
+    engine.set_busy_poll(node.proxy_busy_poll);
     engine.configure(&orders, Vec::new()).unwrap();
     for line in std::io::stdin().lines() {
         let _asks = line.unwrap();

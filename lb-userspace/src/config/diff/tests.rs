@@ -58,6 +58,7 @@ const NEW: &str = r#"
 [node]
 interfaces = ["eth1"]
 proxy_threads = 4
+proxy_busy_poll = "0us"
 proxy_drain = "1h"
 seed = "ff112233445566778899aabbccddeeff"
 tunnel_source = ["10.0.0.64/26"]
@@ -164,6 +165,7 @@ fn all_that_differs_is_said_once() {
     let expected = [
         "~ node.seed: another one",
         "~ node.proxy_threads: one per CPU → 4",
+        "~ node.proxy_busy_poll: 50us → 0s",
         "~ node.proxy_drain: 10m → 1h",
         "~ node.tunnel_source: none → 10.0.0.64/26",
         "~ answers.echo: 1000 → 0",

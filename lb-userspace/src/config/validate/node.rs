@@ -14,6 +14,7 @@ use crate::{
 const INTERFACE_NAME_MAX: usize = 15;
 const WATCHDOG_MIN: Duration = Duration::from_secs(3);
 const WATCHDOG_MAX: Duration = Duration::from_secs(3600);
+const BUSY_POLL_MAX: Duration = Duration::from_millis(1);
 const DRAIN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// `sun_path` (unix(7)), without its final NUL.
 const SOCKET_PATH_MAX: usize = 107;
@@ -24,6 +25,7 @@ pub(super) fn check(node: &Node) -> Vec<Problem> {
     problems.extend(prefixes("probe_aliases", &node.probe_aliases));
     problems.extend(node.watchdog.and_then(watchdog));
     problems.extend(node.proxy_threads.and_then(proxy_threads));
+    problems.extend(proxy_busy_poll(node.proxy_busy_poll));
     problems.extend(proxy_drain(node.proxy_drain));
     for (key, path) in [("node.runtime_dir", &node.runtime_dir), ("node.pin_dir", &node.pin_dir)] {
         problems.extend(directory(key, path));
@@ -53,6 +55,14 @@ fn proxy_threads(count: u32) -> Option<Problem> {
     (!fits).then(|| {
         let remedy = format!("use 1 to {}, or remove it", SessionId::WORKERS);
         Problem::new("node.proxy_threads", format!("{count} is out of range"), remedy)
+    })
+}
+
+/// A sleep takes no longer.
+fn proxy_busy_poll(span: Duration) -> Option<Problem> {
+    (span > BUSY_POLL_MAX).then(|| {
+        let message = format!("{} is too long", humantime::format_duration(span));
+        Problem::new("node.proxy_busy_poll", message, "use at most \"1ms\", or \"0us\" for none")
     })
 }
 

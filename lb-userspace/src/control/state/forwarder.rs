@@ -20,6 +20,7 @@ impl<D: Dataplane> State<D> {
         Duties {
             seed: node.seed,
             threads: node.proxy_threads.map(|it| it as usize),
+            busy_poll: node.proxy_busy_poll,
             drain: node.proxy_drain,
             proxies: self.forwarding(),
         }

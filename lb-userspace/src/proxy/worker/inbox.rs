@@ -30,6 +30,7 @@ impl Worker {
             Message::Grant { session, proxy, member } => self.grant(session, &proxy, member),
             Message::Resume => self.resume(),
             Message::Retime { proxy } => self.retime(|it| Arc::ptr_eq(&it.proxy, &proxy)),
+            Message::BusyPoll { limit } => self.polling.limit(limit),
             Message::Close { member, end } => {
                 let is_its =
                     |it: &Session| it.member.as_ref().is_some_and(|its| Arc::ptr_eq(its, &member));

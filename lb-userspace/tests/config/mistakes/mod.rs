@@ -54,7 +54,7 @@ const KEYS_AND_TYPES: &[Case] = &[
         &[NODE, "color = 'red'\n"],
         &[
             "4: node.color: unknown key; remove it; known here: interfaces, mode, runtime_dir, pin_dir, \
-         seed, tunnel_source, probe_aliases, watchdog, proxy_threads, proxy_drain",
+         seed, tunnel_source, probe_aliases, watchdog, proxy_threads, proxy_busy_poll, proxy_drain",
         ],
     ),
     Case(

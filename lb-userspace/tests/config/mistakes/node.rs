@@ -36,6 +36,10 @@ pub(super) const RULES: &[Case] = &[
         ],
     ),
     Case(
+        &[NODE, "proxy_busy_poll = '2ms'\n"],
+        &["4: node.proxy_busy_poll: 2ms is too long; use at most \"1ms\", or \"0us\" for none"],
+    ),
+    Case(
         &[NODE, "proxy_threads = 'all'\nproxy_drain = 600\n"],
         &[
             "4: node.proxy_threads: must be an integer, not a string; write it without quotes",

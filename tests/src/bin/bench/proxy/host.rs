@@ -23,6 +23,7 @@ pub(crate) struct Options {
 pub(crate) fn run(Options { threads, file }: &Options) -> Result<ExitCode> {
     let Config { node, proxies, .. } = file::load(file)?.config;
     let mut engine = Engine::start(*threads, node.seed)?;
+    engine.set_busy_poll(node.proxy_busy_poll);
     let order = |settings: Proxy| Order { settings, states: BTreeMap::new(), hold: None };
     let orders: Vec<_> = proxies.into_iter().map(order).collect();
     engine.configure(&orders, Vec::new())?;
