@@ -11,6 +11,10 @@ use super::{
 /// Long enough that nearly every flow has come through once, in seconds.
 const WARM_UP: f64 = 2.0;
 
+/// What a balancer does after it was set up: what its kernel and its daemon still have to tidy up is not
+/// what is measured.
+const SETTLE: &str = "sleep 5";
+
 /// How to measure.
 pub(super) struct Orders {
     /// Only these subjects; all if there are none.
@@ -86,6 +90,7 @@ fn turn(site: &mut Site, orders: &Orders, contender: &Contender) -> Result<Vec<R
     let (up, down) = ((contender.up)(&site.plan), (contender.down)(&site.plan));
     let mut readings = Vec::new();
     let _ = site.run(Role::Balancer, &up).with_context(|| first.name)?;
+    let _ = site.run(Role::Balancer, SETTLE)?;
     for subject in chosen {
         for flows in &orders.flows {
             let reading = read(site, orders, contender.counted_at, subject, *flows);
