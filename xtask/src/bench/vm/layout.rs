@@ -105,7 +105,6 @@ impl Prepared {
 
 /// The machines of a layout. They end, and the wire between them with them, when this is dropped.
 pub(super) struct Stage {
-    /// First, so that it is cleaned up while its machines are there.
     pub(super) site: Site,
     _network: Option<Network>,
 }

@@ -20,6 +20,9 @@ pub(super) trait Machine {
     fn strip(&mut self) -> Result<()> {
         Ok(())
     }
+
+    /// Whether what was done to it outlives the run, unless it is undone.
+    fn stays(&self) -> bool;
 }
 
 /// A guest, or a network namespace in one.
@@ -37,6 +40,10 @@ impl Machine for Guest {
                 shell.run(&format!("nsenter --net=/run/netns/{name} sh -c {}", quoted(line)))
             }
         }
+    }
+
+    fn stays(&self) -> bool {
+        false
     }
 }
 
@@ -87,6 +94,10 @@ impl Machine for Host {
         let files: Vec<String> = self.programs.iter().filter_map(name).collect();
         // A host may have two roles.
         self.run(&format!("rm -f {}; rmdir {folder} 2> /dev/null; true", files.join(" "))).map(drop)
+    }
+
+    fn stays(&self) -> bool {
+        true
     }
 }
 

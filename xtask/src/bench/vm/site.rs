@@ -132,7 +132,7 @@ impl Plan {
     }
 }
 
-/// The machines. What was done to them is undone when this is dropped.
+/// The machines. What was done to them is undone when this is dropped, where it would stay.
 pub(super) struct Site {
     pub(super) plan: Plan,
     generator: Box<dyn Machine>,
@@ -181,6 +181,9 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
+        if ![&self.generator, &self.balancer, &self.sink].iter().any(|machine| machine.stays()) {
+            return;
+        }
         let strip = |site: &mut Self, role| site.machine(role).strip();
         let results = interrupt::tidying(|| {
             [
