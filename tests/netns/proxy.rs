@@ -1,6 +1,7 @@
 //! Proxies of a node: their sessions while backends are drained and die, and the process that has them.
 
 mod process;
+mod waits;
 
 use std::{
     io::{Read as _, Write as _},

@@ -79,7 +79,7 @@ fn no_forwarder_is_left(site: &Site) {
 }
 
 /// The forwarders' processes.
-fn forwarders(site: &Site) -> Vec<i32> {
+pub(super) fn forwarders(site: &Site) -> Vec<i32> {
     let is_one = |pid: &i32| {
         let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         words.contains("proxy-forwarder")

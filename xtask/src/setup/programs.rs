@@ -29,6 +29,7 @@ const PROGRAMS: &[Program] = &[
     program("iperf3", "iperf3", "sends streams through proxies"),
     program("wrk", "wrk", "puts web servers under load"),
     program("curl", "curl", "serves as the clients"),
+    program("strace", "strace", "shows how threads wait"),
     program("ip", "iproute2", "makes namespaces, links, addresses and routes"),
     program("ethtool", "ethtool", "turns off offloads that hide checksums from XDP"),
     program("ping", "iputils-ping", "asks a VIP for an echo"),
