@@ -1,14 +1,10 @@
 //! How the forwarder's threads wait for events.
 
-use std::{
-    fs, io,
-    io::{Read as _, Write as _},
-    net::TcpStream,
-};
+use std::{fs, io};
 
 use lb_tests::{process::Process, run::command, site::Site};
 
-use super::{PATIENCE, TO, config, is_listening, process::forwarders, servers};
+use super::{answers, config, is_listening, process::forwarders, servers};
 use crate::{site, soon};
 
 /// Enough for an average of waits.
@@ -47,7 +43,7 @@ fn looks(site: &Site) -> usize {
         Ok(0) => Ok(()),
         other => Err(format!("untraced: {other:?}")),
     });
-    site.client.spawn(exchange).unwrap().join().unwrap().unwrap();
+    let _: u8 = site.client.spawn(|| answers(ANSWERS)).unwrap().join().unwrap().unwrap();
     tracer.end();
     fs::read_to_string(trace).unwrap().lines().filter(|it| it.contains("sched_yield")).count()
 }
@@ -60,15 +56,4 @@ fn untraced(pid: i32) -> io::Result<usize> {
         count += usize::from(status.lines().any(|line| line == "TracerPid:\t0"));
     }
     Ok(count)
-}
-
-fn exchange() -> io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&TO, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_nodelay(true)?;
-    for _ in 0..ANSWERS {
-        stream.write_all(b"a word, ")?;
-        stream.read_exact(&mut [0; 9])?;
-    }
-    Ok(())
 }
